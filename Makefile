@@ -1,0 +1,45 @@
+# Two commands: `make demo` and `make test`. Everything they need is made in .venv.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+ARGS ?=
+
+.PHONY: demo test lint types bench clean
+
+demo: $(VENV)/.demo-ready
+	@$(PY) -m fiftyone_tator.cli demo $(ARGS)
+
+test: $(VENV)/.test-ready
+	@tools/browser
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(VENV)/bin/lint-imports
+	@$(PY) -m pytest $(ARGS)
+
+lint: $(VENV)/.test-ready
+	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format .
+
+types: $(VENV)/.test-ready
+	@$(PY) -m mypy
+
+bench: $(VENV)/.test-ready
+	@$(PY) benchmarks/import_benchmark.py $(ARGS)
+
+$(VENV)/.python:
+	@$(PYTHON) -m venv $(VENV)
+	@mkdir -p $(VENV)/src && ln -sfn ../.. $(VENV)/src/fiftyone_tator
+	@touch $@
+
+$(VENV)/.demo-ready: $(VENV)/.python pyproject.toml requirements.txt tools/mongod
+	@echo "Installing (a few minutes the first time) ..."
+	@$(PY) -m pip install --quiet --editable '.[sandbox]'
+	@tools/mongod $(PY)
+	@touch $@
+
+$(VENV)/.test-ready: $(VENV)/.python pyproject.toml requirements.txt tools/mongod
+	@$(PY) -m pip install --quiet --editable '.[dev]'
+	@tools/mongod $(PY)
+	@touch $@ $(VENV)/.demo-ready
+
+clean:
+	rm -rf .demo build .mypy_cache .ruff_cache .pytest_cache .hypothesis

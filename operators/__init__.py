@@ -1,0 +1,3 @@
+"""The operators of ``@tator/sync``, one file each."""
+
+OPERATORS: tuple[type, ...] = ()

@@ -1,0 +1,3 @@
+"""The panels of ``@tator/sync``; there are none yet."""
+
+PANELS: tuple[type, ...] = ()
