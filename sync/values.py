@@ -1,0 +1,161 @@
+"""How a value of each Tator attribute type is kept in a dataset.
+
+Tator checks less than its types promise: a string attribute may hold a number or a list, a float attribute an integer
+of 309 digits, any attribute null. Every value either finds a place in its field or is named as what cannot be kept.
+"""
+
+import io
+import json
+import zlib
+from collections.abc import Callable
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from bson import ObjectId
+from dateutil import parser as dates
+
+_INT64 = 2**63
+
+
+class Unkept(ValueError):
+    """A value has no place in a field of its type; the message says why."""
+
+
+def text(value: Any) -> str | None:
+    """A string or enum value; numbers and lists, which Tator lets through, become their JSON text."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def integer(value: Any) -> int | None:
+    """An int value; None stays None. Raises :class:`Unkept` beyond 64 bits, and for what is no number."""
+    if value is None:
+        return None
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise Unkept(f"{value!r} is not an integer") from None
+    if not -_INT64 <= number < _INT64:
+        raise Unkept("the integer does not fit into 64 bits")
+    return number
+
+
+def real(value: Any) -> float | None:
+    """A float value; None stays None. Raises :class:`Unkept` for what is no number."""
+    if value is None:
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise Unkept(f"{str(value)[:40]!r} is not a number") from None
+
+
+def truth(value: Any) -> bool | None:
+    """A bool value; None stays None. Raises :class:`Unkept` for anything else."""
+    if value is None or isinstance(value, bool):
+        return value
+    raise Unkept(f"{value!r} is neither true nor false")
+
+
+def moment(value: Any) -> datetime | None:
+    """A datetime value as naive UTC, cut to the milliseconds that MongoDB keeps; text without a zone is taken as UTC.
+
+    Raises:
+        Unkept: for what is no date
+    """
+    if value is None:
+        return None
+    try:
+        when = _parse(value)
+    except (TypeError, ValueError, OverflowError):
+        raise Unkept(f"{value!r} is not a date") from None
+    return when.replace(microsecond=when.microsecond // 1000 * 1000)
+
+
+@lru_cache(maxsize=4096)
+def _parse(value: str) -> datetime:
+    try:
+        when = datetime.fromisoformat(value)
+    except ValueError:
+        when = dates.parse(value)
+    return when.astimezone(timezone.utc).replace(tzinfo=None) if when.tzinfo else when
+
+
+def position(value: Any) -> dict[str, Any] | None:
+    """A geopos value, longitude then latitude, as the document of a :class:`fiftyone.core.labels.GeoLocation`.
+
+    Raises:
+        Unkept: if it is no pair of numbers on the globe
+    """
+    if value is None:
+        return None
+    try:
+        longitude, latitude = (float(part) for part in value)
+    except (TypeError, ValueError):
+        raise Unkept(f"{value!r} is not a pair of longitude and latitude") from None
+    if not (-180 <= longitude <= 180 and -90 <= latitude <= 90):
+        raise Unkept(f"{value!r} is not on the globe as longitude and latitude")
+    point = {"type": "Point", "coordinates": [longitude, latitude]}
+    return {"_id": ObjectId(), "_cls": "GeoLocation", "tags": [], "point": point}
+
+
+def vector(value: Any) -> bytes | None:
+    """A float_array value as FiftyOne stores a vector: a zlib-compressed ``.npy`` file of 64-bit floats.
+
+    Raises:
+        Unkept: if it is no list of numbers
+    """
+    if value is None:
+        return None
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise Unkept("it is not a list of numbers") from None
+    if array.ndim != 1:
+        raise Unkept("it is not a flat list of numbers")
+    return zlib.compress(_npy_header(len(array)) + array.tobytes(), 1)
+
+
+@lru_cache(maxsize=64)
+def _npy_header(length: int) -> bytes:
+    with io.BytesIO() as file:
+        np.save(file, np.zeros(length), allow_pickle=False)
+        return file.getvalue()[: -8 * length or None]
+
+
+Converter = Callable[[Any], Any]
+
+CONVERTERS: dict[str, Converter] = {
+    "string": text,
+    "enum": text,
+    "int": integer,
+    "float": real,
+    "bool": truth,
+    "datetime": moment,
+    "geopos": position,
+    "float_array": vector,
+}
+"""Per attribute type the function that makes what MongoDB stores; a type not listed is kept as text."""
+
+
+def comparable(dtype: str, stored: Any) -> Any:
+    """What two stored values are compared by, so that a value that FiftyOne wrote anew is still the same.
+
+    Args:
+        dtype: Tator's attribute type
+        stored: the value in a sample's document
+
+    Returns:
+        a value that is equal for equal values
+    """
+    if stored is None:
+        return None
+    if dtype == "geopos":
+        return tuple((stored.get("point") or {}).get("coordinates", ())) if isinstance(stored, dict) else stored
+    if dtype == "float_array" and isinstance(stored, bytes):
+        with io.BytesIO(zlib.decompress(stored)) as file:
+            return tuple(np.load(file, allow_pickle=False).tolist())
+    return stored
