@@ -1,1 +1,64 @@
-"""."""
+"""Everything that is said to a Tator server.
+
+    with Tator("https://tator.example.org", token) as tator:
+        for page in tator.iter_localizations(1, types=[1], versions=[2]):
+            ...
+
+Imports nothing else of this project and no FiftyOne.
+"""
+
+from .errors import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    ExpiredLink,
+    IncompleteAnswer,
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+    ServerFailed,
+    StaleRow,
+    TatorError,
+    Throttled,
+)
+from .models import (
+    AttributeType,
+    LocalizationType,
+    MediaType,
+    Membership,
+    Project,
+    Section,
+    StateType,
+    User,
+    Version,
+)
+from .rows import Localization, Media, MediaFile, MediaFiles, State
+from .session import Tator
+
+__all__ = [
+    "AttributeType",
+    "AuthenticationFailed",
+    "ConnectionFailed",
+    "ExpiredLink",
+    "IncompleteAnswer",
+    "InvalidRequest",
+    "Localization",
+    "LocalizationType",
+    "Media",
+    "MediaFile",
+    "MediaFiles",
+    "MediaType",
+    "Membership",
+    "NotFound",
+    "PermissionDenied",
+    "Project",
+    "Section",
+    "ServerFailed",
+    "StaleRow",
+    "State",
+    "StateType",
+    "Tator",
+    "TatorError",
+    "Throttled",
+    "User",
+    "Version",
+]
