@@ -150,7 +150,7 @@ def _galaxy(region: Any, mean: Array) -> str | None:
     if area < 16:
         return None
     redness = (mean[0] - mean[2]) / mean.sum()
-    if area > 200 and region.eccentricity < 0.25 and region.solidity < 0.85:
+    if area > 200 and region.eccentricity < 0.45 and region.solidity < 0.8 and region.extent < 0.56:
         return "Star"  # its spikes make it ragged, but it is round
     if area >= 50 and region.eccentricity > 0.88:
         return "Edge-on galaxy"
