@@ -8,7 +8,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-
 from fiftyone_tator.media.pictures import Picture, UnreadablePicture, decode
 
 Region = tuple[float, float, float, float]
@@ -87,7 +86,12 @@ def pixel_box(region: Region, picture: tuple[int, int], style: CropStyle) -> tup
     across = style.padding * (right - left) if w else style.window / 2
     down = style.padding * (bottom - top) if h else style.window / 2
     left, top, right, bottom = left - across, top - down, right + across, bottom + down
-    box = max(0, math.floor(left)), max(0, math.floor(top)), min(width, math.ceil(right)), min(height, math.ceil(bottom))
+    box = (
+        max(0, math.floor(left)),
+        max(0, math.floor(top)),
+        min(width, math.ceil(right)),
+        min(height, math.ceil(bottom)),
+    )
     return box if box[0] < box[2] and box[1] < box[3] else None
 
 

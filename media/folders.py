@@ -91,4 +91,6 @@ class ProjectFolder:
         Returns:
             the path of the file
         """
-        return self.path / "crops" / safe_name(Path(safe_name(media_name)).stem) / f"{safe_name(elemental_id)}.{extension}"
+        return (
+            self.path / "crops" / safe_name(Path(safe_name(media_name)).stem) / f"{safe_name(elemental_id)}.{extension}"
+        )

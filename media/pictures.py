@@ -76,10 +76,7 @@ def _one_at_a_time(pixels: int) -> Iterator[None]:
 def _decode_fast(path: Path) -> Picture | None:
     """OpenCV's decoder takes half of Pillow's time; None where it does not manage."""
     data = np.fromfile(path, dtype=np.uint8)
-    return _or_none(cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION))
-
-
-def _or_none(picture: Any) -> Picture | None:
+    picture: Picture | None = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     return picture
 
 

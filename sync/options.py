@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-
 from fiftyone_tator.media.crops import CropStyle
 from fiftyone_tator.sync.errors import InvalidOption
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 Name = Annotated[str, Field(min_length=1)]
 

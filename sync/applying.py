@@ -1,0 +1,381 @@
+"""Bringing a snapshot into a dataset: what is new, what changed there, what is gone."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.odm as foo
+from bson import ObjectId
+from fiftyone_tator.media.crops import CropStyle
+from fiftyone_tator.media.folders import ProjectFolder
+from fiftyone_tator.sync.base import BaseRow, BaseStore, Identity, pack_element
+from fiftyone_tator.sync.crops import CropMill, Outcome, Picture, Wanted, crop_key
+from fiftyone_tator.sync.dataset import CONFLICT_TAG, INFO
+from fiftyone_tator.sync.documents import CONFIDENCE, LABEL, DocumentMaker, classification, picture
+from fiftyone_tator.sync.fields import LABEL_FIELD
+from fiftyone_tator.sync.plan import Difference, compare
+from fiftyone_tator.sync.progress import Tracker
+from fiftyone_tator.sync.results import ImportResult
+from fiftyone_tator.sync.selection import LeftOut, Selection
+from fiftyone_tator.sync.snapshot import Entry, Snapshot, parse
+from fiftyone_tator.tator_client import Localization, Media
+from pymongo import UpdateOne
+
+_BLOCK = 2_000
+_FLUSH = 1_000
+_CROPS_A_PICTURE = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A localization whose base is known and that may need something."""
+
+    base: BaseRow
+    ours: Mapping[str, Any] | None
+
+
+class Applier:
+    """Applies one snapshot to one dataset.
+
+    Args:
+        dataset: the dataset
+        store: its base
+        maker: makes its documents
+        selection: says which localizations are wanted
+        folder: where crops go
+        style: how they look
+        run: the id of this import
+        result: counts what is done
+    """
+
+    def __init__(
+        self,
+        dataset: fo.Dataset,
+        store: BaseStore,
+        maker: DocumentMaker,
+        selection: Selection,
+        folder: ProjectFolder,
+        style: CropStyle,
+        run: ObjectId,
+        result: ImportResult,
+    ) -> None:
+        self._dataset, self._store, self._maker, self._selection = dataset, store, maker, selection
+        self._folder, self._style, self._run, self._result = folder, style, run, result
+        self._samples = foo.get_db_conn()[dataset._sample_collection_name]
+        self._first = store.count() == 0
+        self._agreed_medias = {} if self._first else store.medias()
+        self._media_rows: dict[int, str] = {}
+        self._lowest: dict[bytes, int] = {}
+        self._chosen: set[Identity] | None = None
+        self._pending: dict[Identity, _Change] = {}
+        self._new: list[tuple[BaseRow, dict[str, Any]]] = []
+        self._updates: list[UpdateOne] = []
+        self._moves: dict[Identity, tuple[str, str]] = {}
+
+    # ------------------------------------------------------------------ theirs comes in
+
+    def bring_in(self, snapshot: Snapshot, mill: CropMill, tracker: Tracker) -> None:
+        """Creates and updates samples.
+
+        Args:
+            snapshot: theirs
+            mill: makes the crops
+            tracker: told about each localization that is done
+        """
+        self._lowest = snapshot.shared_elements()
+        self._chosen = self._choose(snapshot)
+        if self._selection.without_identity:
+            self._leave("Tator gave them no elemental id", [f"{self._selection.without_identity:,} localizations"])
+        for outcome in mill.run(self._pictures(snapshot, tracker)):
+            self._take(outcome)
+            tracker.advance(len(outcome.picture.wanted))
+        self._flush()
+        self._store.move_medias({k: v for k, v in self._media_rows.items() if self._agreed_medias.get(k) != v})
+
+    def _choose(self, snapshot: Snapshot) -> set[Identity] | None:
+        """With a sample limit, the new localizations to take: the first ones in the order of reading."""
+        if self._selection.limit is None:
+            return None
+        room = max(0, self._selection.limit - self._store.count())
+        chosen: set[Identity] = set()
+        for block in snapshot.blocks(_BLOCK, as_read=True):
+            known = self._store.find(_identity(entry.row) for entry in block)
+            for entry in block:
+                identity = _identity(entry.row)
+                if len(chosen) < room and identity not in known and self._takes(entry.row):
+                    chosen.add(identity)
+        return chosen
+
+    def _takes(self, row: Localization) -> bool:
+        try:
+            self._selection.place(row)
+        except LeftOut:
+            return False
+        return self._selection.wants(row)
+
+    def _pictures(self, snapshot: Snapshot, tracker: Tracker) -> Iterator[Picture]:
+        """Goes through the snapshot; yields what needs crops, settles everything else."""
+        current: Picture | None = None
+        for block in snapshot.blocks(_BLOCK):
+            wanted = self._sort_out(block)
+            tracker.advance(len(block) - len(wanted))
+            for media, crop in wanted:
+                if current is None or current.media.id != media.id or len(current.wanted) >= _CROPS_A_PICTURE:
+                    if current is not None:
+                        yield current
+                    current = Picture(media, [])
+                current.wanted.append(crop)
+        if current is not None:
+            yield current
+
+    def _sort_out(self, block: Sequence[Entry]) -> list[tuple[Media, Wanted]]:
+        """Compares a block with the base; returns the crops that are needed."""
+        base = {} if self._first else self._store.find(_identity(entry.row) for entry in block)
+        elsewhere = self._elsewhere([e.row.elemental_id or "" for e in block if _identity(e.row) not in base])
+        crops: list[tuple[Media, Wanted]] = []
+        doubtful: list[tuple[Entry, BaseRow, Media | None, Wanted | None]] = []
+        for entry in block:
+            known = base.get(_identity(entry.row))
+            if known is None and not self._admits(entry.row):
+                self._result.filtered += 1
+                continue
+            media, wanted = self._wanted(entry, known, elsewhere)
+            if known is None:
+                if media is not None and wanted is not None:
+                    crops.append((media, wanted))
+            elif self._is_settled(entry, known, media, wanted):
+                self._result.unchanged += 1
+            else:
+                doubtful.append((entry, known, media, wanted))
+        ours = self._ours([known.sample for _, known, _, _ in doubtful])
+        for entry, known, media, wanted in doubtful:
+            change = _Change(known, ours.get(known.sample))
+            if media is None or wanted is None or change.ours is None or _is_whole(known, wanted):
+                self._settle(entry, change, media, wanted)
+            else:
+                self._pending[_identity(entry.row)] = change
+                crops.append((media, wanted))
+        self._flush_if_full()
+        return crops
+
+    def _admits(self, row: Localization) -> bool:
+        if self._chosen is not None and _identity(row) not in self._chosen:
+            return not self._takes(row) and self._selection.wants(row)
+        return self._selection.wants(row)
+
+    def _elsewhere(self, elements: Sequence[str]) -> set[str]:
+        """Elemental ids that versions outside this import have, whose crops have the plain names."""
+        mine = {str(version) for version in self._maker.versions}
+        others = [int(version) for version in self._dataset.info[INFO]["versions"] if version not in mine]
+        return self._store.elsewhere(elements, others)
+
+    def _wanted(self, entry: Entry, known: BaseRow | None, elsewhere: set[str]) -> tuple[Media | None, Wanted | None]:
+        row = entry.row
+        try:
+            media, region = self._selection.place(row)
+        except LeftOut as reason:
+            self._leave(str(reason), [_name(row, self._selection.medias.get(row.media))])
+            return self._selection.medias.get(row.media), None
+        self._media_rows.setdefault(media.id, self._maker.media_row(media))
+        suffixed = known.suffixed if known is not None else self._is_suffixed(row, elsewhere)
+        name = f"{row.elemental_id}_v{row.version}" if suffixed else str(row.elemental_id)
+        target = self._folder.crop(media.name, name, self._style.format)
+        return media, Wanted(entry, region, target, crop_key(media, region, self._style), suffixed)
+
+    def _is_suffixed(self, row: Localization, elsewhere: set[str]) -> bool:
+        if row.elemental_id in elsewhere:
+            return True
+        lowest = self._lowest.get(pack_element(row.elemental_id or "")) if self._lowest else None
+        return lowest is not None and lowest != row.version
+
+    def _is_settled(self, entry: Entry, known: BaseRow, media: Media | None, wanted: Wanted | None) -> bool:
+        """Whether nothing about a localization moved since its base."""
+        if known.row != entry.text:
+            return False
+        if media is None or wanted is None:
+            return True
+        return self._agreed_medias.get(media.id) == self._media_rows[media.id] and _is_whole(known, wanted)
+
+    def _ours(self, samples: Sequence[ObjectId]) -> dict[ObjectId, dict[str, Any]]:
+        found = self._samples.find({"_id": {"$in": list(samples)}}) if samples else ()
+        return {document["_id"]: document for document in found}
+
+    # ------------------------------------------------------------------ one picture's crops are done
+
+    def _take(self, outcome: Outcome) -> None:
+        media = outcome.picture.media
+        if outcome.failure is not None:
+            self._leave(outcome.failure, [_name(w.entry.row, media) for w in outcome.picture.wanted])
+        else:
+            self._result.pictures += 1
+        if outcome.outside:
+            self._leave(
+                "Not imported because it lies outside the picture", [_name(w.entry.row, media) for w in outcome.outside]
+            )
+        for wanted in (*outcome.outside, *(outcome.picture.wanted if outcome.failure else ())):
+            change = self._pending.pop(_identity(wanted.entry.row), None)
+            if change is not None:
+                self._settle(wanted.entry, change, media, None)
+        of_media = self._maker.of_media(media.attributes)
+        for wanted, crop in outcome.made:
+            shown = picture(str(wanted.target), crop, self._style.format)
+            change = self._pending.pop(_identity(wanted.entry.row), None)
+            if change is not None:
+                self._settle(wanted.entry, change, media, wanted, shown)
+            else:
+                self._create(
+                    wanted, media, {**self._maker.owned(wanted.entry.row, media, wanted.region), **of_media}, shown
+                )
+        self._flush_if_full()
+
+    def _create(self, wanted: Wanted, media: Media, fields: Mapping[str, Any], shown: Mapping[str, Any]) -> None:
+        row, sample = wanted.entry.row, ObjectId()
+        problems: list[str] = []
+        values = self._maker.values(row, problems)
+        for problem in problems:
+            self._result.notes.add(f"Imported, but {problem}", [_name(row, media)])
+        base = BaseRow(*_identity(row), sample, wanted.entry.text, wanted.key, wanted.suffixed, self._run)
+        self._new.append((base, self._maker.document(sample, fields, values, shown)))
+
+    def _settle(
+        self,
+        entry: Entry,
+        change: _Change,
+        media: Media | None,
+        wanted: Wanted | None,
+        shown: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Merges theirs into a sample that is there."""
+        if change.ours is None:
+            self._result.deleted_here += 1
+            return
+        theirs = self._maker.values(entry.row)
+        difference = self._compare(change, theirs, media)
+        new = self._news(change.ours, theirs, difference, media)
+        if media is not None and wanted is not None:
+            new.update(self._maker.owned(entry.row, media, wanted.region))
+        new.update(shown or {})
+        new = {key: value for key, value in new.items() if change.ours.get(key) != value}
+        if difference.conflicts:
+            self._result.conflicts += 1
+            self._update(change.base.sample, new, tag=CONFLICT_TAG)
+            return
+        self._result.updated += bool(new)
+        self._result.unchanged += not new
+        if new:
+            self._update(change.base.sample, new)
+        key = wanted.key if wanted is not None else change.base.crop
+        self._moves[change.base.identity] = entry.text, key
+
+    def _compare(self, change: _Change, theirs: Mapping[str, Any], media: Media | None) -> Difference:
+        """The three states of what people edit, the media's attributes included."""
+        maker, ours = self._maker, change.ours or {}
+        agreed = None if media is None else self._agreed_medias.get(media.id)
+        there = maker.of_media(media.attributes) if media is not None else {}
+        was = maker.of_media(json.loads(agreed)[2]) if agreed is not None else there
+        base = {**maker.values(parse(change.base.row)), **was}
+        here = {**maker.ours(ours), **{name: ours.get(name) for name in there}}
+        return compare(maker.comparable(base), maker.comparable(here), maker.comparable({**theirs, **there}))
+
+    def _news(
+        self, ours: Mapping[str, Any], theirs: Mapping[str, Any], difference: Difference, media: Media | None
+    ) -> dict[str, Any]:
+        """The fields of a sample that take over what only they changed."""
+        there = {**theirs, **(self._maker.of_media(media.attributes) if media is not None else {})}
+        moved = difference.theirs or {}
+        news = {name: there[name] for name in moved if name not in (LABEL, CONFIDENCE)}
+        if LABEL in moved or CONFIDENCE in moved:
+            merged = self._maker.ours(ours) | {name: there[name] for name in (LABEL, CONFIDENCE) if name in moved}
+            news[LABEL_FIELD] = classification(merged, ours.get(LABEL_FIELD))
+        return news
+
+    # ------------------------------------------------------------------ what is gone
+
+    def take_out(self, deleted: Sequence[Identity]) -> None:
+        """Removes the samples of localizations that Tator has no more, unless somebody edited them here.
+
+        Args:
+            deleted: identities that a second reading did not show either
+        """
+        for start in range(0, len(deleted), _BLOCK):
+            base = self._store.find(deleted[start : start + _BLOCK])
+            ours = self._ours([row.sample for row in base.values()])
+            gone: list[BaseRow] = []
+            for row in base.values():
+                document = ours.get(row.sample)
+                if document is None or not self._edited(row, document):
+                    gone.append(row)
+                else:
+                    self._result.conflicts += 1
+                    self._update(row.sample, {}, tag=CONFLICT_TAG)
+            self._remove(gone, ours)
+        self._flush()
+
+    def _edited(self, base: BaseRow, document: Mapping[str, Any]) -> bool:
+        was = self._maker.comparable(self._maker.values(parse(base.row)))
+        return bool(compare(was, self._maker.comparable(self._maker.ours(document)), was).ours)
+
+    def _remove(self, gone: Sequence[BaseRow], ours: Mapping[ObjectId, Mapping[str, Any]]) -> None:
+        present = [row.sample for row in gone if row.sample in ours]
+        if present:
+            self._dataset.delete_samples([str(sample) for sample in present])
+        for sample in present:
+            crop = Path(ours[sample]["filepath"])
+            if self._folder.path in crop.parents:
+                crop.unlink(missing_ok=True)
+        self._store.remove([row.identity for row in gone])
+        self._result.removed += len(present)
+
+    # ------------------------------------------------------------------ writing
+
+    def _update(self, sample: ObjectId, fields: Mapping[str, Any], *, tag: str | None = None) -> None:
+        update: dict[str, Any] = {}
+        if fields:
+            now = datetime.now(timezone.utc).replace(tzinfo=None)
+            update["$set"] = {**fields, "last_modified_at": now}
+        if tag is not None:
+            update["$addToSet"] = {"tags": tag}
+        if update:
+            self._updates.append(UpdateOne({"_id": sample}, update))
+
+    def _flush_if_full(self) -> None:
+        if len(self._new) >= _FLUSH or len(self._updates) + len(self._moves) >= _FLUSH:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Writes what has gathered: the base of new samples before them, that of updated ones after them."""
+        new, self._new = self._new, []
+        if new:
+            there = self._store.insert([base for base, _ in new])
+            documents = [document for base, document in new if base.identity not in there]
+            if documents:
+                self._samples.insert_many(documents, ordered=False)
+            self._result.created += len(documents)
+        if self._updates:
+            self._samples.bulk_write(self._updates, ordered=False)
+            self._updates = []
+        if self._moves:
+            self._store.move(self._moves)
+            self._moves = {}
+
+    def _leave(self, reason: str, items: Sequence[str]) -> None:
+        self._result.left_out.add(reason, items)
+
+
+def _identity(row: Localization) -> Identity:
+    return row.version, str(row.elemental_id)
+
+
+def _is_whole(known: BaseRow, wanted: Wanted) -> bool:
+    """Whether the crop is as it should be, and there."""
+    return known.crop == wanted.key and os.path.exists(wanted.target)
+
+
+def _name(row: Localization, media: Media | None) -> str:
+    where = media.name if media is not None else f"media {row.media}"
+    return f"{where}, {row.elemental_id}"

@@ -1,0 +1,266 @@
+"""The base: what Tator held for each localization when we last agreed with it.
+
+It lies beside the samples in the same MongoDB, in a collection of its own: it does not clutter the App, does not touch
+a sample's ``last_modified_at``, and is the same for every layout.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from bson import ObjectId
+from pymongo import ASCENDING, DeleteMany, InsertOne, UpdateOne
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError
+
+COLLECTION = "tator_sync.base"
+MEDIA_COLLECTION = "tator_sync.media_base"
+
+Identity = tuple[int, str]
+"""Version id and elemental id."""
+
+_BLOCK = 5_000
+_DUPLICATE = 11000
+
+
+@dataclass(frozen=True, slots=True)
+class BaseRow:
+    """The base of one localization.
+
+    Args:
+        version: the version's id
+        elemental_id: the elemental id
+        sample: the id of its sample
+        row: the row as Tator sent it, in JSON
+        crop: what its crop was made from, see :func:`fiftyone_tator.sync.crops.crop_key`
+        suffixed: whether its crop's name tells the version, because another version has the same elemental id
+        run: the import that first made it
+    """
+
+    version: int
+    elemental_id: str
+    sample: ObjectId
+    row: str
+    crop: str
+    suffixed: bool
+    run: ObjectId
+
+    @property
+    def identity(self) -> Identity:
+        """Version id and elemental id."""
+        return self.version, self.elemental_id
+
+
+class BaseStore:
+    """The base rows of one dataset.
+
+    Args:
+        database: FiftyOne's database
+        dataset: the dataset's id
+    """
+
+    def __init__(self, database: Database[dict[str, Any]], dataset: ObjectId) -> None:
+        self._rows = database[COLLECTION]
+        self._medias = database[MEDIA_COLLECTION]
+        self._dataset = dataset
+
+    def prepare(self) -> None:
+        """Makes the index that all reading and the uniqueness of identities rest on."""
+        keys = [("dataset", ASCENDING), ("version", ASCENDING), ("elemental_id", ASCENDING)]
+        self._rows.create_index(keys, unique=True)
+        self._medias.create_index([("dataset", ASCENDING), ("media", ASCENDING)], unique=True)
+
+    def count(self) -> int:
+        """The number of base rows of the dataset."""
+        return self._rows.count_documents({"dataset": self._dataset})
+
+    def find(self, identities: Iterable[Identity]) -> dict[Identity, BaseRow]:
+        """Reads the base of some localizations.
+
+        Args:
+            identities: which ones
+
+        Returns:
+            those that there are, by identity
+        """
+        versions: dict[int, list[str]] = {}
+        for version, elemental_id in identities:
+            versions.setdefault(version, []).append(elemental_id)
+        found: dict[Identity, BaseRow] = {}
+        for version, elements in versions.items():
+            query = {"dataset": self._dataset, "version": version, "elemental_id": {"$in": elements}}
+            for document in self._rows.find(query):
+                row = _row(document)
+                found[row.identity] = row
+        return found
+
+    def identities(self, versions: Sequence[int]) -> Iterator[Identity]:
+        """All identities of some versions, straight from the index.
+
+        Args:
+            versions: the versions' ids
+
+        Yields:
+            version id and elemental id
+        """
+        for version in versions:
+            query = {"dataset": self._dataset, "version": version}
+            keys = {"_id": False, "elemental_id": True, "version": True, "dataset": True}
+            for document in self._rows.find(query, keys, batch_size=_BLOCK):
+                yield version, document["elemental_id"]
+
+    def of_run(self, run: ObjectId) -> Iterator[BaseRow]:
+        """The rows that a run made.
+
+        Args:
+            run: the run's id
+
+        Yields:
+            its rows
+        """
+        for document in self._rows.find({"dataset": self._dataset, "run": run}, batch_size=_BLOCK):
+            yield _row(document)
+
+    def insert(self, rows: Sequence[BaseRow]) -> set[Identity]:
+        """Adds rows; an identity that is there already stays as it is.
+
+        Args:
+            rows: at most some thousands
+
+        Returns:
+            the identities that were there already
+        """
+        writes = [InsertOne(self._document(row)) for row in rows]
+        try:
+            self._rows.bulk_write(writes, ordered=False)
+        except BulkWriteError as error:
+            failures = (error.details or {}).get("writeErrors", [])
+            if any(failure["code"] != _DUPLICATE for failure in failures):
+                raise
+            return {rows[failure["index"]].identity for failure in failures}
+        return set()
+
+    def move(self, changes: Mapping[Identity, tuple[str, str]]) -> None:
+        """Moves the base of rows that are there to what Tator says now.
+
+        Args:
+            changes: per identity the new row as JSON, and the new crop key
+        """
+        writes = [
+            UpdateOne(self._key(identity), {"$set": {"row": row, "crop": crop}})
+            for identity, (row, crop) in changes.items()
+        ]
+        for start in range(0, len(writes), _BLOCK):
+            self._rows.bulk_write(writes[start : start + _BLOCK], ordered=False)
+
+    def elsewhere(self, elements: Sequence[str], versions: Sequence[int]) -> set[str]:
+        """Which elemental ids the base has in some versions.
+
+        Args:
+            elements: the elemental ids
+            versions: the versions' ids
+        """
+        query = {"dataset": self._dataset, "version": {"$in": list(versions)}, "elemental_id": {"$in": list(elements)}}
+        return set(self._rows.distinct("elemental_id", query)) if versions else set()
+
+    def medias(self) -> dict[int, str]:
+        """What was last agreed on of each media, by its id."""
+        return {d["media"]: d["row"] for d in self._medias.find({"dataset": self._dataset})}
+
+    def move_medias(self, medias: Mapping[int, str]) -> None:
+        """Moves what was agreed on of media.
+
+        Args:
+            medias: by id
+        """
+        keys = [{"dataset": self._dataset, "media": media} for media in medias]
+        writes = [
+            UpdateOne(key, {"$set": {"row": row}}, upsert=True) for key, row in zip(keys, medias.values(), strict=True)
+        ]
+        if writes:
+            self._medias.bulk_write(writes, ordered=False)
+
+    def remove(self, identities: Sequence[Identity]) -> None:
+        """Forgets rows.
+
+        Args:
+            identities: which ones
+        """
+        for start in range(0, len(identities), _BLOCK):
+            writes = [DeleteMany(self._key(identity)) for identity in identities[start : start + _BLOCK]]
+            self._rows.bulk_write(writes, ordered=False)
+
+    def forget_other_datasets(self, existing: Iterable[ObjectId]) -> int:
+        """Removes the rows of datasets that are no more.
+
+        Args:
+            existing: the ids of all datasets that there are
+
+        Returns:
+            the number of rows removed
+        """
+        others = {"dataset": {"$nin": list(existing)}}
+        self._medias.delete_many(others)
+        return self._rows.delete_many(others).deleted_count
+
+    def _key(self, identity: Identity) -> dict[str, Any]:
+        return {"dataset": self._dataset, "version": identity[0], "elemental_id": identity[1]}
+
+    def _document(self, row: BaseRow) -> dict[str, Any]:
+        return {
+            "dataset": self._dataset,
+            "version": row.version,
+            "elemental_id": row.elemental_id,
+            "sample": row.sample,
+            "row": row.row,
+            "crop": row.crop,
+            "suffixed": row.suffixed,
+            "run": row.run,
+        }
+
+
+def _row(document: Mapping[str, Any]) -> BaseRow:
+    return BaseRow(
+        version=document["version"],
+        elemental_id=document["elemental_id"],
+        sample=document["sample"],
+        row=document["row"],
+        crop=document["crop"],
+        suffixed=document["suffixed"],
+        run=document["run"],
+    )
+
+
+def packed(identities: Iterable[Identity]) -> npt.NDArray[np.void]:
+    """Identities as an array of 24 bytes each, so that a million of them can be compared in little memory.
+
+    Args:
+        identities: version ids and elemental ids
+
+    Returns:
+        an array of shape (n,)
+    """
+    data = bytearray()
+    for version, elemental_id in identities:
+        data += version.to_bytes(8, "big") + pack_element(elemental_id)
+    return np.frombuffer(bytes(data), dtype="V24")
+
+
+def pack_element(elemental_id: str) -> bytes:
+    """An elemental id as its 16 bytes.
+
+    Args:
+        elemental_id: a UUID's text
+
+    Returns:
+        16 bytes
+
+    Raises:
+        ValueError: if it is no UUID
+    """
+    data = bytes.fromhex(elemental_id.replace("-", ""))
+    if len(data) != 16:
+        raise ValueError(f"{elemental_id!r} is no elemental id")
+    return data

@@ -1,0 +1,259 @@
+"""The dataset: made, recognised, given its fields, indexes and sidebar, and told where it comes from."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import fiftyone as fo
+from bson import ObjectId
+from fiftyone_tator.sync.errors import NotFromTator
+from fiftyone_tator.sync.fields import LABEL_FIELD, Field, FieldMap
+from fiftyone_tator.sync.scope import Scope
+
+INFO = "tator"
+FORMAT = 1
+LAYOUT = "crops"
+CONFLICT_TAG = "tator:conflict"
+
+_KINDS: dict[str, Any] = {
+    "string": (fo.StringField, {}),
+    "enum": (fo.StringField, {}),
+    "int": (fo.IntField, {}),
+    "float": (fo.FloatField, {}),
+    "bool": (fo.BooleanField, {}),
+    "datetime": (fo.DateTimeField, {}),
+    "geopos": (fo.EmbeddedDocumentField, {"embedded_doc_type": fo.GeoLocation}),
+    "float_array": (fo.VectorField, {}),
+}
+
+_OWN: dict[str, Any] = {
+    LABEL_FIELD: (fo.EmbeddedDocumentField, {"embedded_doc_type": fo.Classification}),
+    "elemental_id": (fo.StringField, {}),
+    "version": (fo.StringField, {}),
+    "localization_type": (fo.StringField, {}),
+    "media_id": (fo.IntField, {}),
+    "media_name": (fo.StringField, {}),
+    "frame": (fo.IntField, {}),
+    "box": (fo.ListField, {"subfield": fo.FloatField}),
+    "tator_url": (fo.StringField, {}),
+    "tator_created_at": (fo.DateTimeField, {}),
+    "tator_created_by": (fo.StringField, {}),
+    "tator_modified_at": (fo.DateTimeField, {}),
+    "tator_modified_by": (fo.StringField, {}),
+}
+
+_INDEXED = (
+    "elemental_id",
+    "media_id",
+    "media_name",
+    "version",
+    "localization_type",
+    "tator_modified_at",
+    f"{LABEL_FIELD}.label",
+    f"{LABEL_FIELD}.confidence",
+)
+
+_PLACE = ("version", "localization_type", "media_name", "frame")
+_HISTORY = ("tator_created_at", "tator_created_by", "tator_modified_at", "tator_modified_by", "tator_url")
+_PLUMBING = ("id", "filepath", "created_at", "last_modified_at", "elemental_id", "media_id", "box", "points")
+
+
+OWNED = frozenset({*_OWN, "points"} - {LABEL_FIELD})
+"""Fields that say what Tator says; FiftyOne keeps people from editing them."""
+
+
+def open_dataset(name: str, scope: Scope) -> fo.Dataset | None:
+    """Loads a dataset to import into, if there is one.
+
+    Args:
+        name: the dataset's name
+        scope: what shall be imported
+
+    Returns:
+        the dataset, or None
+
+    Raises:
+        NotFromTator: if it holds something else than crops of this project of this server
+    """
+    if not fo.dataset_exists(name):
+        return None
+    dataset = fo.load_dataset(name)
+    dataset.reload()
+    info = dataset.info.get(INFO)
+    advice = "Choose another dataset name, or delete that dataset first."
+    if not isinstance(info, Mapping) or "project" not in info:
+        if len(dataset) == 0 and not dataset.info:
+            return dataset
+        raise NotFromTator(f"Dataset {name!r} exists and does not come from Tator. {advice}")
+    if info.get("layout") != LAYOUT or info.get("format") != FORMAT:
+        raise NotFromTator(f"Dataset {name!r} was made in another way (layout {info.get('layout')!r}). {advice}")
+    if info["server"] != scope.url or info["project"]["id"] != scope.project.id:
+        raise NotFromTator(
+            f"Dataset {name!r} comes from project {info['project']['name']!r} on {info['server']}, "
+            f"not from {scope.project.name!r} on {scope.url}. {advice}"
+        )
+    return dataset
+
+
+def existing_fields(dataset: fo.Dataset | None) -> tuple[Field, ...]:
+    """The fields that earlier imports made for attributes.
+
+    Args:
+        dataset: the dataset, or None
+    """
+    info = {} if dataset is None else dataset.info.get(INFO, {})
+    return tuple(Field(**field) for field in info.get("fields", ()))
+
+
+def check_labels(dataset: fo.Dataset | None, fields: FieldMap) -> None:
+    """Refuses to change what an existing dataset's labels are.
+
+    Args:
+        dataset: the dataset, or None
+        fields: as the import would have them
+
+    Raises:
+        NotFromTator: if a type's label attribute would become another one
+    """
+    if dataset is None:
+        return
+    info = dataset.info.get(INFO, {})
+    for kind, attribute in info.get("label_attributes", {}).items():
+        if int(kind) in fields.label and fields.label[int(kind)] != attribute:
+            raise NotFromTator(
+                f"The labels of dataset {dataset.name!r} are the attribute {attribute!r}; they cannot become "
+                f"{fields.label[int(kind)]!r}. Choose another dataset name for that."
+            )
+
+
+def declare(dataset: fo.Dataset, scope: Scope, fields: FieldMap) -> None:
+    """Gives a dataset all fields of an import; those that it has stay.
+
+    Args:
+        dataset: the dataset
+        scope: what is imported
+        fields: the attributes' fields
+    """
+    wanted = dict(_OWN)
+    if any(kind.dtype != "box" for kind in scope.types):
+        wanted["points"] = (fo.ListField, {})
+    for field in (*fields.fields, *fields.media_fields):
+        wanted[field.name] = _KINDS.get(field.dtype, _KINDS["string"])
+    have = dataset.get_field_schema()
+    for name, (kind, options) in wanted.items():
+        if name not in have:
+            dataset.add_sample_field(name, kind, read_only=name in OWNED, **options)
+    if dataset.media_type is None:
+        dataset.media_type = "image"
+    if "metadata" in have and dataset.get_field("metadata.width") is None:
+        dataset.add_sample_field("metadata", fo.EmbeddedDocumentField, embedded_doc_type=fo.ImageMetadata)
+
+
+def arrange(dataset: fo.Dataset, fields: FieldMap) -> None:
+    """Indexes what people filter by, and arranges the sidebar: labels first, plumbing last.
+
+    Args:
+        dataset: the dataset
+        fields: the attributes' fields
+    """
+    indexes = set(dataset.list_indexes())
+    filtered = [f.name for f in (*fields.fields, *fields.media_fields) if f.dtype in ("enum", "bool", "datetime")]
+    for path in (*_INDEXED, *filtered):
+        if path not in indexes:
+            dataset.create_index(path)
+    dataset.app_config.sidebar_groups = sidebar(dataset.get_field_schema(), fields, dataset.app_config.sidebar_groups)
+    dataset.save()
+
+
+def sidebar(schema: Iterable[str], fields: FieldMap, old: Sequence[Any] | None) -> list[Any]:
+    """The groups of the App's sidebar.
+
+    Args:
+        schema: the names of the dataset's fields
+        fields: the attributes' fields
+        old: the groups as they are, where somebody arranged them already
+
+    Returns:
+        the groups; those of ``old`` come first, with what is new put into the groups of ours
+    """
+    names = list(schema)
+    groups = {
+        "tags": (["tags"], True),
+        "labels": ([LABEL_FIELD], True),
+        "attributes": ([f.name for f in fields.fields], True),
+        "where": ([n for n in _PLACE if n in names], True),
+        "media": ([f.name for f in fields.media_fields], False),
+        "history": ([n for n in _HISTORY if n in names], False),
+        "metadata": ([n for n in names if n == "metadata"], False),
+    }
+    placed = {path for paths, _ in groups.values() for path in paths}
+    groups["other"] = [n for n in names if n not in placed and n not in _PLUMBING], False
+    groups["plumbing"] = [n for n in _PLUMBING if n in names], False
+    documents = {
+        name: fo.SidebarGroupDocument(name=name, paths=paths, expanded=expanded)
+        for name, (paths, expanded) in groups.items()
+        if paths
+    }
+    if not old:
+        return list(documents.values())
+    known = {path for group in old for path in group.paths}
+    for group in old:
+        extra = documents.pop(group.name, None)
+        group.paths += [path for path in (extra.paths if extra else ()) if path not in known]
+    for group in documents.values():
+        group.paths = [path for path in group.paths if path not in known]
+    return [*old, *(group for group in documents.values() if group.paths)]
+
+
+def describe(scope: Scope, fields: FieldMap, old: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What ``dataset.info["tator"]`` says of a dataset's origin; what earlier imports brought stays named.
+
+    Args:
+        scope: what is imported
+        fields: the attributes' fields
+        old: what it said before, or None
+    """
+    earlier = old or {}
+    labels = {str(kind): attribute for kind, attribute in fields.label.items()}
+    fresh = fields.describe()
+    names = {field["name"] for field in fresh}
+    return {
+        **earlier,
+        "format": FORMAT,
+        "layout": LAYOUT,
+        "server": scope.url,
+        "project": {"id": scope.project.id, "name": scope.project.name},
+        "versions": {**earlier.get("versions", {}), **{str(v.id): v.name for v in scope.versions}},
+        "types": {**earlier.get("types", {}), **{str(k.id): {"name": k.name, "dtype": k.dtype} for k in scope.types}},
+        "label_attributes": {**earlier.get("label_attributes", {}), **labels},
+        "score_attributes": {
+            **earlier.get("score_attributes", {}),
+            **{str(kind): attribute for kind, attribute in fields.score.items()},
+        },
+        "fields": [*fresh, *(field for field in earlier.get("fields", ()) if field["name"] not in names)],
+    }
+
+
+def save_info(dataset: fo.Dataset, info: Mapping[str, Any]) -> None:
+    """Writes ``dataset.info["tator"]``.
+
+    Args:
+        dataset: the dataset
+        info: what it shall say
+    """
+    dataset.info[INFO] = dict(info)
+    dataset.save()
+
+
+def dataset_id(dataset: fo.Dataset) -> ObjectId:
+    """The id that MongoDB knows a dataset by.
+
+    Args:
+        dataset: the dataset
+    """
+    return ObjectId(str(dataset._doc.id))
+
+
+def now_text() -> str:
+    """The time now, in UTC, as ISO text."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
