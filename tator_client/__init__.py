@@ -7,6 +7,7 @@
 Imports nothing else of this project and no FiftyOne.
 """
 
+from ._values import fits_bulk, with_elemental_ids
 from .errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -32,6 +33,7 @@ from .models import (
     Version,
 )
 from .rows import Localization, Media, MediaFile, MediaFiles, State
+from .sdk import Sdk
 from .session import Tator
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "NotFound",
     "PermissionDenied",
     "Project",
+    "Sdk",
     "Section",
     "ServerFailed",
     "StaleRow",
@@ -61,4 +64,6 @@ __all__ = [
     "Throttled",
     "User",
     "Version",
+    "fits_bulk",
+    "with_elemental_ids",
 ]

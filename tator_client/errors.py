@@ -6,7 +6,7 @@ TatorError
 ├─ PermissionDenied      it knows the token, and the user may not do this
 ├─ NotFound              the project, version, media, localization or object is not there
 ├─ InvalidRequest        the server (or a check of ours) refuses what was asked
-│  └─ StaleRow           the row to be edited has been edited by somebody else since
+│  └─ StaleRow           rows to be changed have been edited or deleted by somebody else since
 ├─ Throttled             too many requests, also after waiting
 ├─ ServerFailed          an internal error, or an answer that no Tator gives
 ├─ IncompleteAnswer      an answer that was empty, cut short, or disagrees with the count
@@ -75,7 +75,7 @@ class InvalidRequest(TatorError):
 
 
 class StaleRow(InvalidRequest):
-    """A row was to be edited only if nobody edited it since, and somebody did."""
+    """Rows to be changed are not what they were when they were read: edited since, or not there."""
 
 
 class Throttled(TatorError):

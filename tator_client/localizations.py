@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, overload
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeVar, overload
 
-from ._base import Connected
+from ._base import Connected, made, number_of, rows_of
+from ._chunks import chunks, unique
+from ._paging import Listing, Row, ahead, complete
+from .errors import InvalidRequest, ServerFailed
 from .rows import Localization, State
 
 OnPage = Callable[[int, int], None]
+T = TypeVar("T")
+
+_KEYS = ("id", "type", "version", "elemental_id", "mark")
+_FIELDS = frozenset(
+    (
+        *_KEYS,
+        *("project", "media", "frame", "x", "y", "width", "height", "u", "v", "points", "attributes", "parent"),
+        *("variant_deleted", "created_by", "created_datetime", "modified_by", "modified_datetime", "user"),
+        *("thumbnail_image", "effective_permission"),
+    )
+)
+# By default a row that is another row's parent would be hidden.
+_ALL: dict[str, str | int] = {"merge": 0}
 
 
 class LocalizationReads(Connected):
@@ -30,17 +46,34 @@ class LocalizationReads(Connected):
             project: the project's id
             version (None): count in this version, or these versions, only
             type (None): count of this type, or these types, only
-            media_ids (None): count on these media only; an empty sequence counts nothing
+            media_ids (None): count on these media only
             show_deleted (False): whether to count deleted ones as well
             after (0): count rows with a higher id only
 
         Returns:
-            the number of elements (newest marks)
+            the number of elements (newest marks); 0, without asking, for an empty sequence
 
         Raises:
             TatorError: if the server cannot be asked
         """
-        raise NotImplementedError
+        path = f"LocalizationCount/{int(project)}"
+        filters = dict(_ALL)
+        for name, value in (("version", version), ("type", type)):
+            if isinstance(value, int):
+                filters[name] = value
+            elif value is not None:
+                # An empty list would be no filter at all.
+                if not value:
+                    return 0
+                filters[name] = ",".join(str(int(each)) for each in value)
+        if show_deleted:
+            filters["show_deleted"] = 1
+        if after:
+            filters["after"] = int(after)
+        if media_ids is None:
+            return number_of(self._wire.get(path, filters), path)
+        pieces = chunks(unique(media_ids))
+        return sum(number_of(self._wire.put(path, {"media_ids": piece}, filters), path) for piece in pieces)
 
     @overload
     def iter_localizations(
@@ -100,11 +133,12 @@ class LocalizationReads(Connected):
             versions: ids of versions; none yields nothing
             page_size (5000): rows in a page
             fields (None): keys to read, such as ``["attributes.Label"]``, with ``raw=True`` only;
-                ``id``, ``version``, ``elemental_id``, ``mark`` are always there
+                ``id``, ``type``, ``version``, ``elemental_id``, ``mark`` are always there
             show_deleted (False): whether to read tombstones as well
             after (0): read rows with a higher id only
             raw (False): whether to yield the objects of the server instead of data classes
-            on_page (None): called after each page with the rows read so far and the rows expected
+            on_page (None): called before each page is yielded with the number of rows read so far
+                and the number expected
 
         Returns:
             an iterator of non-empty pages
@@ -112,9 +146,25 @@ class LocalizationReads(Connected):
         Raises:
             IncompleteAnswer: at the end, if what was read disagrees with the server's counts
                 also after reading again
+            InvalidRequest: for a field that localizations do not have
             TatorError: if the server fails
         """
-        raise NotImplementedError
+        options = {} if fields is None else {"fields": _field_list(fields, raw=raw)}
+        filters = {**_ALL, **({"show_deleted": 1} if show_deleted else {})}
+        listings = [
+            Listing(
+                f"Localizations/{int(project)}",
+                f"LocalizationCount/{int(project)}",
+                {"type": int(type), "version": int(version), **filters},
+                options=options,
+                same={"type": int(type), "version": int(version)},
+            )
+            for version in unique(versions)
+            for type in unique(types)
+        ]
+        if raw:
+            return self._pages(listings, _as_they_are, page_size=page_size, after=after, on_page=on_page)
+        return self._pages(listings, _localizations, page_size=page_size, after=after, on_page=on_page)
 
     def read_localizations(
         self,
@@ -138,7 +188,18 @@ class LocalizationReads(Connected):
         Raises:
             TatorError: if the server fails, or answers with rows that were not asked for
         """
-        raise NotImplementedError
+        path = f"Localizations/{int(project)}"
+        query = {"version": int(version), **_ALL, **({"show_deleted": 1} if show_deleted else {})}
+        wanted = unique([each.lower() for each in elemental_ids])
+        found: dict[str, Localization] = {}
+        for chunk in chunks(wanted):
+            for row in _localizations(rows_of(self._wire.put(path, {"elemental_ids": chunk}, query), path)):
+                key = (row.elemental_id or "").lower()
+                if key not in found or found[key].mark < row.mark:
+                    found[key] = row
+        if not found.keys() <= set(wanted) or any(row.version != version for row in found.values()):
+            raise ServerFailed(f"{path} gave localizations that were not asked for. Is this server a Tator?")
+        return [found[each] for each in wanted if each in found]
 
     def iter_states(
         self,
@@ -153,4 +214,64 @@ class LocalizationReads(Connected):
 
         Promises and arguments are those of :meth:`iter_localizations`.
         """
-        raise NotImplementedError
+        listings = [
+            Listing(
+                f"States/{int(project)}",
+                f"StateCount/{int(project)}",
+                {"type": int(type), "version": int(version), **_ALL},
+                same={"type": int(type), "version": int(version)},
+            )
+            for version in unique(versions)
+            for type in unique(types)
+        ]
+        return self._pages(listings, _states, page_size=page_size, after=0, on_page=on_page)
+
+    def _pages(
+        self,
+        listings: Sequence[Listing],
+        make: Callable[[list[Row]], list[T]],
+        *,
+        page_size: int,
+        after: int,
+        on_page: OnPage | None,
+    ) -> Iterator[list[T]]:
+        if page_size < 1:
+            raise InvalidRequest(f"A page of {page_size} rows cannot be read; page_size starts at 1.")
+        expected = 0
+        if on_page is not None:
+            for listing in listings:
+                filters = {**listing.filters, **({"after": after} if after else {})}
+                expected += number_of(self._wire.get(listing.count_path, filters), listing.count_path)
+        pages = (
+            make(rows)
+            for listing in listings
+            for rows in complete(self._wire, listing, page_size=page_size, after=after)
+        )
+        done = 0
+        for page in ahead(pages):
+            done += len(page)
+            if on_page is not None:
+                on_page(done, max(done, expected))
+            yield page
+
+
+def _field_list(fields: Iterable[str], *, raw: bool) -> str:
+    if not raw:
+        raise InvalidRequest("Selected fields make no whole localizations: pass raw=True with fields.")
+    unknown = [each for each in fields if each not in _FIELDS and not each.startswith("attributes.")]
+    if unknown:
+        # The server would answer 200 with an empty body.
+        raise InvalidRequest(f"Localizations have no field {unknown[0]!r}. Attributes are written attributes.Name.")
+    return ",".join(unique([*_KEYS, *fields]))
+
+
+def _as_they_are(rows: list[Row]) -> list[Row]:
+    return rows
+
+
+def _localizations(rows: Sequence[Mapping[str, Any]]) -> list[Localization]:
+    return made(lambda _: [Localization.from_json(row) for row in rows], {}, "Localizations")
+
+
+def _states(rows: Sequence[Mapping[str, Any]]) -> list[State]:
+    return made(lambda _: [State.from_json(row) for row in rows], {}, "States")

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from ._base import Connected
+from . import _objects
+from ._base import Connected, made, number_of, rows_of
+from ._chunks import chunks, unique
+from ._paging import Listing, ahead, complete
+from .errors import InvalidRequest, ServerFailed
 from .rows import Media, MediaFile
+
+# A presigned media of several resolutions is some 5 KB; and a page of 500 takes the server a while to sign.
+_IDS_IN_A_CALL = 500
 
 
 class MediaReads(Connected):
@@ -14,7 +22,8 @@ class MediaReads(Connected):
 
     def count_medias(self, project: int) -> int:
         """Counts the media of a project."""
-        raise NotImplementedError
+        path = f"MediaCount/{int(project)}"
+        return number_of(self._wire.get(path), path)
 
     def medias(
         self, project: int, ids: Sequence[int], *, presigned: int | None = None, no_cache: bool = False
@@ -34,12 +43,21 @@ class MediaReads(Connected):
         Raises:
             TatorError: if the server fails, or answers with media that were not asked for
         """
-        raise NotImplementedError
+        path = f"Medias/{int(project)}"
+        query = _presigning(presigned, no_cache)
+        wanted = unique([int(each) for each in ids])
+        found: dict[int, Media] = {}
+        for chunk in chunks(wanted, _IDS_IN_A_CALL):
+            rows = rows_of(self._wire.put(path, {"ids": chunk}, query), path)
+            found.update((media.id, media) for media in _medias(rows))
+        if not found.keys() <= set(wanted):
+            raise ServerFailed(f"{path} gave media that were not asked for. Is this server a Tator?")
+        return [found[each] for each in wanted if each in found]
 
     def iter_medias(
         self, project: int, *, page_size: int = 500, presigned: int | None = None, section: int | None = None
     ) -> Iterator[list[Media]]:
-        """Reads all media of a project by id, page by page.
+        """Reads all media of a project by id, page by page, the next one while the caller works.
 
         Args:
             project: the project's id
@@ -54,12 +72,23 @@ class MediaReads(Connected):
             IncompleteAnswer: at the end, if what was read disagrees with the server's counts
             TatorError: if the server fails
         """
-        raise NotImplementedError
+        if page_size < 1:
+            raise InvalidRequest(f"A page of {page_size} media cannot be read; page_size starts at 1.")
+        listing = Listing(
+            f"Medias/{int(project)}",
+            f"MediaCount/{int(project)}",
+            {} if section is None else {"section": int(section)},
+            # The list is ordered by name, and `after` compares ids.
+            options={"sort_by": "$id", **_presigning(presigned, False)},
+            key_fields="id",
+            by_id=True,
+        )
+        return ahead(_medias(rows) for rows in complete(self._wire, listing, page_size=page_size))
 
     def download(self, source: str | MediaFile, path: str | os.PathLike[str], *, size: int | None = None) -> int:
         """Downloads an object into a file, which appears only when it is complete.
 
-        The token is never sent to an object URL.
+        The token is never sent to an object URL, which may be on another host.
 
         Args:
             source: a presigned URL, or a media file that was read with ``presigned``
@@ -72,10 +101,33 @@ class MediaReads(Connected):
         Raises:
             ExpiredLink: if the URL is refused; read the media again with ``no_cache=True``
             IncompleteAnswer: if fewer or more bytes came than were announced
-            TatorError: if the server fails
+            InvalidRequest: if ``source`` is a storage key and not a URL
+            TatorError: if the object store fails
+            OSError: if the file cannot be written
         """
-        raise NotImplementedError
+        url, expected = _source(source, size)
+        return _objects.to_file(self._wire, url, path, size=expected)
 
     def fetch(self, source: str | MediaFile, *, size: int | None = None) -> bytes:
         """Downloads an object into memory; otherwise as :meth:`download`."""
-        raise NotImplementedError
+        url, expected = _source(source, size)
+        return _objects.to_memory(self._wire, url, size=expected)
+
+
+def _source(source: str | MediaFile, size: int | None) -> tuple[str, int | None]:
+    if isinstance(source, str):
+        return source, size
+    return source.path, size if size is not None else source.size or None
+
+
+def _presigning(presigned: int | None, no_cache: bool) -> dict[str, str | int]:
+    query: dict[str, str | int] = {}
+    if presigned is not None:
+        query["presigned"] = int(presigned)
+    if no_cache:
+        query["no_cache"] = "true"
+    return query
+
+
+def _medias(rows: list[dict[str, Any]]) -> list[Media]:
+    return made(lambda _: [Media.from_json(row) for row in rows], {}, "Medias")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import TracebackType
 
 import httpx
@@ -10,6 +11,7 @@ from ._wire import Wire
 from .localizations import LocalizationReads
 from .media import MediaReads
 from .projects import ProjectCalls
+from .sdk import Sdk
 from .writes import Writes
 
 
@@ -49,6 +51,13 @@ class Tator(ProjectCalls, LocalizationReads, MediaReads, Writes):
     def url(self) -> str:
         """The address of the server: scheme, host and port, without a trailing slash."""
         return self._wire.url
+
+    def sdk(self) -> Sdk:
+        """Returns tator-py for this server and user, for uploads and videos; made once."""
+        with self._sdk_lock:
+            if self._sdk is None:
+                self._sdk = Sdk(self._wire.url, self._wire.token)
+            return self._sdk
 
     def close(self) -> None:
         """Closes the connections; the session cannot be used afterwards."""
