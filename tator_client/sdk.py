@@ -152,7 +152,7 @@ class Sdk:
         response: Any = None
         options: dict[str, Any] = {"fname": name, "section": section, "attributes": dict(attributes or {})}
         steps = self._steps(lambda: self._upload(media_type, os.fspath(path), options), f"upload of {name}")
-        for percent, response in steps:
+        for percent, response in steps:  # noqa: B007 - the last response is the result
             if on_progress is not None:
                 on_progress(float(percent))
         made = getattr(response, "id", None)
@@ -202,7 +202,7 @@ class Sdk:
                     result = results.get(timeout=self.patience)
                 except queue.Empty:
                     raise ConnectionFailed(
-                        f"The {call} made no progress for {self.patience:.0f} seconds. Check the network, and try again.",
+                        f"The {call} made no progress for {self.patience:.0f} s. Check the network, and try again.",
                         outcome_unknown=True,
                         timed_out=True,
                     ) from None

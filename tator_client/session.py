@@ -46,6 +46,8 @@ class Tator(ProjectCalls, LocalizationReads, MediaReads, Writes):
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._wire = Wire(url, token, timeout=timeout, retries=retries, concurrency=concurrency, transport=transport)
+        self._sdk: Sdk | None = None
+        self._sdk_lock = threading.Lock()
 
     @property
     def url(self) -> str:
