@@ -1,1 +1,1 @@
-"""The core: what Tator's types become in a dataset, what was last agreed on, and how the two sides are brought together."""
+"""The core: what Tator becomes in a dataset, what was last agreed on, and how both sides come together."""

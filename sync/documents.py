@@ -13,7 +13,7 @@ from fiftyone_tator.media.crops import Crop, Region
 from fiftyone_tator.sync.fields import LABEL_FIELD, Field, FieldMap
 from fiftyone_tator.sync.geometry import points
 from fiftyone_tator.sync.scope import Scope
-from fiftyone_tator.sync.values import CONVERTERS, Converter, Unkept, comparable, moment, text
+from fiftyone_tator.sync.values import Converter, Unkept, comparable, converter, moment, text
 from fiftyone_tator.tator_client import Localization, LocalizationType, Media
 
 LABEL = f"{LABEL_FIELD}.label"
@@ -30,7 +30,7 @@ class _Slot:
 
 
 def _slot(attribute: str, key: str, dtype: str) -> _Slot:
-    return _Slot(attribute, key, dtype, CONVERTERS.get(dtype, text))
+    return _Slot(attribute, key, dtype, converter(dtype))
 
 
 def link(scope: Scope, row: Localization, dtype: str) -> str:
@@ -166,7 +166,7 @@ class DocumentMaker:
         values: dict[str, Any] = {}
         for field in self._media_fields:
             try:
-                values[field.name] = CONVERTERS.get(field.dtype, text)(attributes.get(field.attribute))
+                values[field.name] = converter(field.dtype)(attributes.get(field.attribute))
             except Unkept:
                 values[field.name] = None
         return values

@@ -117,7 +117,7 @@ class _Run:
     def _read(
         self, part: Path, existing: fo.Dataset | None, selection: Selection
     ) -> tuple[snapshots.Snapshot, list[Identity]]:
-        """Reads theirs; what the base has and the lists do not show is asked for by name before it counts as deleted."""
+        """Reads theirs; what the base has and the lists do not show is asked for by name before it counts as gone."""
         types, versions = [kind.id for kind in self.scope.types], [version.id for version in self.scope.versions]
         project = self.scope.project.id
         expected = self.client.count_localizations(project, version=versions, type=types)

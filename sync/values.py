@@ -138,7 +138,16 @@ CONVERTERS: dict[str, Converter] = {
     "geopos": position,
     "float_array": vector,
 }
-"""Per attribute type the function that makes what MongoDB stores; a type not listed is kept as text."""
+"""Per attribute type the function that makes what MongoDB stores."""
+
+
+def converter(dtype: str) -> Converter:
+    """The function that makes what MongoDB stores of a value.
+
+    Args:
+        dtype: Tator's attribute type; one that is not known is kept as text
+    """
+    return CONVERTERS.get(dtype, text)
 
 
 def comparable(dtype: str, stored: Any) -> Any:

@@ -1,0 +1,50 @@
+"""One MongoDB, one data folder and one plugins folder for a run of the tests, apart from the user's own."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SCRATCH = Path(tempfile.mkdtemp(prefix="fiftyone-tator-tests-"))
+
+# FiftyOne reads its configuration once, when it is imported: it has to be set before any test module is.
+os.environ.update(
+    FIFTYONE_DATABASE_DIR=str(SCRATCH / "mongo"),
+    FIFTYONE_DATABASE_NAME="tests",
+    FIFTYONE_DEFAULT_DATASET_DIR=str(SCRATCH / "datasets"),
+    FIFTYONE_CONFIG_PATH=str(SCRATCH / "config.json"),
+    FIFTYONE_APP_CONFIG_PATH=str(SCRATCH / "app_config.json"),
+    FIFTYONE_PLUGINS_DIR=str(SCRATCH / "plugins"),
+    FIFTYONE_TATOR_DIR=str(SCRATCH / "data"),
+    FIFTYONE_DO_NOT_TRACK="true",
+    FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS="true",
+    FIFTYONE_DATABASE_VALIDATION="false",
+    FIFTYONE_SHOW_PROGRESS_BARS="false",
+)
+for secret in ("FIFTYONE_TATOR_URL", "FIFTYONE_TATOR_TOKEN"):
+    os.environ.pop(secret, None)
+
+(SCRATCH / "plugins").mkdir()
+(SCRATCH / "plugins" / "tator-sync").symlink_to(REPOSITORY)
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(SCRATCH, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Path:
+    """The folder that this run of the tests may fill."""
+    return SCRATCH
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[object]:
+    """FiftyOne's real MongoDB, as a pymongo database."""
+    import fiftyone.core.odm as foo
+
+    yield foo.get_db_conn()
