@@ -1,6 +1,8 @@
 """Who asks, and what they may do: tokens, sessions, levels, throttling, the lockout of password logins."""
 
 import hmac
+import secrets
+import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Mapping
@@ -46,6 +48,7 @@ class Gate:
     anonymous_per_second: int = 10
     _recent: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
     _wrong: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def user(self, headers: Mapping[str, str], cookies: Mapping[str, str], *, writes: bool, address: str) -> User:
         """Finds out who asks.
@@ -128,12 +131,13 @@ class Gate:
         """
         if not limit:
             return
-        recent, moment = self._recent[who], time.monotonic()
-        while recent and recent[0] <= moment - 1:
-            recent.popleft()
-        if len(recent) >= limit:
-            raise BadRequest("Request was throttled. Expected available in 1 second.")
-        recent.append(moment)
+        with self._lock:
+            recent, moment = self._recent[who], time.monotonic()
+            while recent and recent[0] <= moment - 1:
+                recent.popleft()
+            if len(recent) >= limit:
+                raise BadRequest("Request was throttled. Expected available in 1 second.")
+            recent.append(moment)
 
     def login(self, username: str, password: str) -> User:
         """Checks a password.
@@ -158,6 +162,22 @@ class Gate:
                 return found
         wrong.append(time.monotonic())
         raise BadRequest("Unable to log in with provided credentials.")
+
+    def token(self, user: User, *, refresh: bool = False) -> str:
+        """A user's token.
+
+        Args:
+            user: the user
+            refresh (False): replaces it; the old one dies
+
+        Returns:
+            40 hexadecimal digits
+        """
+        if refresh:
+            with self.store.write() as db:
+                db.execute("update user set token = ? where id = ?", (secrets.token_hex(20), user.id))
+        row = self.store.row("select token from user where id = ?", (user.id,))
+        return str(row["token"]) if row else ""
 
 
 def level(store: Database, user: User, project: int) -> int:

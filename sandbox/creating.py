@@ -119,9 +119,7 @@ class _Rows:
         self.types = {found["id"]: found for found in catalogue.types(store, kind.name, project)}
         versions = store.rows("select id from version where project = ? order by number, id", (project,))
         self.versions = [row["id"] for row in versions]
-        self.media = {
-            row["id"] for row in store.rows("select id from media where project = ? and deleted = 0", (project,))
-        }
+        self.media: set[int] = set()
         self.authors: dict[str, int] = {}
 
     def _version(self, spec: Mapping[str, Any]) -> int:
@@ -133,6 +131,13 @@ class _Rows:
             "select default_version from membership where project = ? and user = ?", (self.project, self.user.id)
         )
         return int((member and member["default_version"]) or self.versions[0])
+
+    def _check_media(self, medium: Any) -> None:
+        if medium not in self.media:
+            sql = "select 1 from media where id = ? and project = ? and deleted = 0"
+            if not is_integer(medium) or self.store.row(sql, (medium, self.project)) is None:
+                raise BadRequest(str(medium))
+            self.media.add(medium)
 
     def _author(self, spec: Mapping[str, Any]) -> int:
         wanted = spec.get("user_elemental_id")
@@ -157,8 +162,7 @@ class _Rows:
             raise BadRequest(str(spec["type"]))
         media = spec["media_ids"] if "media_ids" in spec else [spec["media_id"]]
         for medium in media:
-            if medium not in self.media:
-                raise BadRequest(str(medium))
+            self._check_media(medium)
         check_frame(spec.get("frame"), self.kind.name)
         types = found["attribute_types"]
         given = attributes.convert(types, spec.get("attributes") or {}, entity=None, body=body)
