@@ -1,3 +1,6 @@
 """The operators of ``@tator/sync``, one file each."""
 
-OPERATORS: tuple[type, ...] = ()
+from fiftyone_tator.operators.import_from_tator import ImportFromTator
+from fiftyone_tator.operators.load_import_options import LoadImportOptions
+
+OPERATORS: tuple[type, ...] = (ImportFromTator, LoadImportOptions)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TypeVar
+import base64
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -16,6 +18,11 @@ MAX_SPECS = 500
 def unique(values: Sequence[T]) -> list[T]:
     """Returns the values in their order, each once."""
     return list(dict.fromkeys(values))
+
+
+def encoded(search: Mapping[str, Any]) -> str:
+    """Returns a search as the text that ``encoded_search`` and ``encoded_related_search`` take."""
+    return base64.b64encode(json.dumps(search).encode()).decode()
 
 
 def chunks(values: Sequence[T], size: int = MAX_IDS) -> Iterator[list[T]]:

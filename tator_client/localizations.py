@@ -37,6 +37,7 @@ class LocalizationReads(Connected):
         version: int | Sequence[int] | None = None,
         type: int | Sequence[int] | None = None,
         media_ids: Sequence[int] | None = None,
+        attribute_in: tuple[str, Sequence[str]] | None = None,
         show_deleted: bool = False,
         after: int = 0,
     ) -> int:
@@ -47,6 +48,7 @@ class LocalizationReads(Connected):
             version (None): count in this version, or these versions, only
             type (None): count of this type, or these types, only
             media_ids (None): count on these media only
+            attribute_in (None): an attribute's name and the values of which it has to hold one
             show_deleted (False): whether to count deleted ones as well
             after (0): count rows with a higher id only
 
@@ -70,10 +72,18 @@ class LocalizationReads(Connected):
             filters["show_deleted"] = 1
         if after:
             filters["after"] = int(after)
-        if media_ids is None:
+        body: dict[str, Any] = {}
+        if attribute_in is not None:
+            name, values = attribute_in
+            if not values:
+                return 0
+            # A search may hold commas, quotes and the like, and many values; `attribute=` may not.
+            operations = [{"attribute": name, "operation": "eq", "value": value} for value in values]
+            body["object_search"] = {"method": "or", "operations": operations}
+        if media_ids is None and not body:
             return number_of(self._wire.get(path, filters), path)
-        pieces = chunks(unique(media_ids))
-        return sum(number_of(self._wire.put(path, {"media_ids": piece}, filters), path) for piece in pieces)
+        pieces = [{}] if media_ids is None else [{"media_ids": piece} for piece in chunks(unique(media_ids))]
+        return sum(number_of(self._wire.put(path, {**piece, **body}, filters), path) for piece in pieces)
 
     @overload
     def iter_localizations(

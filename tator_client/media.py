@@ -8,7 +8,7 @@ from typing import Any
 
 from . import _objects
 from ._base import Connected, made, number_of, rows_of
-from ._chunks import chunks, unique
+from ._chunks import chunks, encoded, unique
 from ._paging import Listing, ahead, complete
 from .errors import InvalidRequest, ServerFailed
 from .rows import Media, MediaFile
@@ -55,7 +55,13 @@ class MediaReads(Connected):
         return [found[each] for each in wanted if each in found]
 
     def iter_medias(
-        self, project: int, *, page_size: int = 500, presigned: int | None = None, section: int | None = None
+        self,
+        project: int,
+        *,
+        page_size: int = 500,
+        presigned: int | None = None,
+        section: int | None = None,
+        version: int | None = None,
     ) -> Iterator[list[Media]]:
         """Reads all media of a project by id, page by page, the next one while the caller works.
 
@@ -64,6 +70,7 @@ class MediaReads(Connected):
             page_size (500): media in a page
             presigned (None): seconds for which the paths of files shall be URLs
             section (None): id of a section to read only
+            version (None): id of a version; media without a live localization in it are left out
 
         Returns:
             an iterator of non-empty pages
@@ -74,10 +81,13 @@ class MediaReads(Connected):
         """
         if page_size < 1:
             raise InvalidRequest(f"A page of {page_size} media cannot be read; page_size starts at 1.")
+        filters: dict[str, str | int] = {} if section is None else {"section": int(section)}
+        if version is not None:
+            filters["encoded_related_search"] = encoded({"attribute": "$version", "operation": "eq", "value": version})
         listing = Listing(
             f"Medias/{int(project)}",
             f"MediaCount/{int(project)}",
-            {} if section is None else {"section": int(section)},
+            filters,
             # The list is ordered by name, and `after` compares ids.
             options={"sort_by": "$id", **_presigning(presigned, False)},
             key_fields="id",

@@ -1,0 +1,119 @@
+"""Running long work for the three who may wait for it: the App, a delegated worker, a Python caller."""
+
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, TypeVar
+
+from fiftyone.operators.executor import ExecutionResult
+from fiftyone.operators.message import GeneratedMessage, MessageType
+
+from fiftyone_tator.sync.progress import Cancelled, Progress, Report
+from fiftyone_tator.tator_client import TatorError
+
+T = TypeVar("T")
+Work = Callable[[Report], dict[str, Any]]
+
+
+class OperatorFailed(Exception):
+    """What a user is told when an operator fails: the reason and the way out, nothing else."""
+
+
+def from_app(ctx: Any) -> bool:
+    """Whether the App is waiting for the answer, message by message, rather than a worker or a Python caller.
+
+    Args:
+        ctx: the execution context
+    """
+    return "operator_uri" in ctx.request_params and not ctx.delegated
+
+
+def run(ctx: Any, work: Work) -> dict[str, Any]:
+    """Does the work here and now, for a worker or a Python caller.
+
+    Args:
+        ctx: the execution context, whose progress is set
+        work: the work, which reports how far it is
+
+    Returns:
+        the work's result
+
+    Raises:
+        OperatorFailed: if the work fails in a way that is explained
+    """
+    try:
+        return work(lambda progress: ctx.set_progress(progress=progress.fraction, label=progress.label))
+    except TatorError as error:
+        raise OperatorFailed(str(error)) from None
+
+
+def stream(ctx: Any, work: Work, finish: Callable[[dict[str, Any]], Iterator[Any]]) -> Generator[Any, None, None]:
+    """Does the work in a thread and tells the App how far it is.
+
+    Args:
+        ctx: the execution context
+        work: the work, which reports how far it is; stops at its next report if nobody listens any more
+        finish: the messages that follow when it is done
+
+    Yields:
+        messages for the App: progress, then ``finish``, then the result or the reason of failure
+    """
+    try:
+        result = yield from _progress(ctx, work)
+    except TatorError as error:
+        yield _Failure(str(error))
+        return
+    yield from finish(result)
+    yield GeneratedMessage(MessageType.SUCCESS, cls=ExecutionResult, body=_Body(result))
+
+
+def _progress(ctx: Any, work: Work) -> Generator[Any, None, dict[str, Any]]:
+    reports: queue.Queue[Progress | None] = queue.Queue()
+    outcome: list[Any] = []
+    gone = threading.Event()
+
+    def report(progress: Progress) -> None:
+        if gone.is_set():
+            raise Cancelled
+        reports.put(progress)
+
+    def target() -> None:
+        try:
+            outcome.append(work(report))
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits, which raises it
+            outcome.append(error)
+        finally:
+            reports.put(None)
+
+    thread = threading.Thread(target=target, name="tator-operator", daemon=True)
+    thread.start()
+    try:
+        while (progress := reports.get()) is not None:
+            yield ctx.trigger("set_progress", {"progress": progress.fraction, "label": progress.label})
+    finally:
+        gone.set()
+        thread.join()
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return dict(outcome[0])
+
+
+class _Body:
+    """A result as the App's ``resolve_output`` gets it."""
+
+    def __init__(self, result: dict[str, Any]) -> None:
+        self._result = result
+
+    def to_json(self) -> dict[str, Any]:
+        return self._result
+
+
+class _Failure(GeneratedMessage):  # type: ignore[misc]
+    """A message that the App shows as the operator's error, without a stack trace."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(MessageType.ERROR, cls=ExecutionResult, body=None)
+        self._reason = reason
+
+    def to_json(self) -> dict[str, Any]:
+        return {**super().to_json(), "error": self._reason, "error_message": self._reason}
