@@ -263,8 +263,16 @@ def load_sources() -> dict[str, Source]:
     return {name: Source(name, pixels, find(pixels)) for name, (pixels, find) in images.items()}
 
 
-def _inside(thing: Thing, window: tuple[int, int, int, int]) -> Thing | None:
-    """The thing in coordinates of a window, clipped, or None if too little of it is inside."""
+def inside(thing: Thing, window: tuple[int, int, int, int]) -> Thing | None:
+    """A thing as a window shows it.
+
+    Args:
+        thing: in pixels of its source
+        window: ``(left, top, right, bottom)`` in pixels of the source
+
+    Returns:
+        the thing, clipped, with coordinates in 0..1 of the window; None if too little of it is inside
+    """
     left, top, right, bottom = window
     x0, y0, x1, y1 = thing.box
     box = (max(x0, left), max(y0, top), min(x1, right), min(y1, bottom))
@@ -307,19 +315,16 @@ def encode(pixels: Array, mime: str = "image/jpeg") -> bytes:
     return buffer.getvalue()
 
 
-def enlarge(pixels: Array, factor: float) -> Array:
-    """A picture enlarged.
+def resize(pixels: Array, size: tuple[int, int]) -> Array:
+    """A picture in another size.
 
     Args:
         pixels: uint8 of shape ``(height, width, 3)``
-        factor: how much wider and higher
+        size: ``(width, height)`` in pixels
 
     Returns:
         uint8 of the new shape
     """
-    if factor == 1:
-        return pixels
-    size = round(pixels.shape[1] * factor), round(pixels.shape[0] * factor)
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
 
 
@@ -350,8 +355,9 @@ def cut(source: Source) -> Iterator[Picture]:
     ending = "png" if mime == "image/png" else "jpg"
     for number, ((top, bottom), (left, right)) in enumerate(product(rows, columns), 1):
         window = (left, top, right, bottom)
-        pixels = enlarge(source.pixels[top:bottom, left:right], factor)
-        placed = (_inside(thing, window) for thing in source.things)
+        size = round((right - left) * factor), round((bottom - top) * factor)
+        pixels = resize(source.pixels[top:bottom, left:right], size)
+        placed = (inside(thing, window) for thing in source.things)
         yield Picture(
             name=f"{source.name}_{number:02d}.{ending}",
             source=source.name,

@@ -10,8 +10,7 @@ from typing import Any
 
 import av
 import numpy as np
-from fiftyone_tator.sandbox.pictures import Source, Thing, encode, enlarge
-from PIL import Image
+from fiftyone_tator.sandbox.pictures import Source, Thing, encode, resize
 
 WIDTH, HEIGHT, FPS, FRAMES = 480, 360, 15, 96
 HEADER = struct.Struct(">I4s")  # of an MP4 box: size, name
@@ -107,7 +106,8 @@ def _canvas(sources: Mapping[str, Source]) -> tuple[np.ndarray[Any, Any], tuple[
     """The strips side by side, and the things on them in pixels of the canvas."""
     strips, things, offset = [], [], 0
     for name, (left, top, right, bottom), factor in _STRIPS:
-        strip = enlarge(sources[name].pixels[top:bottom, left:right], factor)
+        size = round((right - left) * factor), round((bottom - top) * factor)
+        strip = resize(sources[name].pixels[top:bottom, left:right], size)
         for thing in sources[name].things:
             x0, y0, x1, y1 = thing.box
             if left <= x0 and x1 <= right and top <= y0 and y1 <= bottom:
@@ -194,12 +194,11 @@ def make_clip(sources: Mapping[str, Source]) -> Clip:
             yield np.ascontiguousarray(canvas[top : top + HEIGHT, left : left + WIDTH])
 
     streaming = _mux(frames())
-    first = Image.fromarray(next(frames())).resize((256, 192), Image.Resampling.BICUBIC)
     return Clip(
         streaming=streaming,
         segment_info=segment_info(streaming),
         archival=_plain(streaming),
-        thumbnail=encode(np.asarray(first)),
+        thumbnail=encode(resize(next(frames()), (256, 192))),
         width=WIDTH,
         height=HEIGHT,
         fps=float(FPS),
