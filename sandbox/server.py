@@ -40,7 +40,7 @@ def _fill(store: Store, options: argparse.Namespace) -> Seeded:
     """Seeds a store, with the demo and the large project unless it has them."""
     seeded = seed(store)
     wanted = {"demo": not options.no_demo, "scale": bool(options.scale)}
-    for name, arguments in (("demo", (store.media_dir,)), ("scale", (options.scale,))):
+    for name, arguments in (("demo", ()), ("scale", (options.scale,))):
         if not wanted[name] or store.row("select 1 from meta where key = ?", (f"has {name}",)):
             continue
         module = importlib.import_module(f"fiftyone_tator.sandbox.{name}")
