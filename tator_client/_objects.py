@@ -86,7 +86,7 @@ def _pour(wire: Wire, url: str, write: Callable[[bytes], object], size: int | No
             with closing(response):
                 if not response.has_redirect_location:
                     return _read(response, shown, write, size)
-                url = urljoin(target, response.headers["Location"])
+                url = _next(target, response.headers["Location"])
     raise ServerFailed(f"{shown} redirects in circles. The object store is set up wrongly.")
 
 
@@ -107,15 +107,22 @@ def _read(response: httpx.Response, shown: str, write: Callable[[bytes], object]
     return written
 
 
+def _next(target: str, location: str) -> str:
+    try:
+        return urljoin(target, location)
+    except ValueError:
+        raise ServerFailed(f"{without_query(target)} redirects to something that is no address.") from None
+
+
 def _absolute(wire: Wire, url: str) -> str:
-    if url.startswith("/"):
-        url = urljoin(f"{wire.url}/", url)
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise InvalidRequest(
-            f"{without_query(url)[:200]!r} is a storage key, not a URL. "
-            "Read the media with presigned=3600 to get URLs that can be downloaded."
-        )
-    return url
+    try:
+        target = urljoin(f"{wire.url}/", url) if url.startswith("/") else url
+        scheme = urlsplit(target).scheme
+    except ValueError:
+        raise _not_a_link(url) from None
+    if scheme not in ("http", "https"):
+        raise _not_a_link(url)
+    return target
 
 
 def _request(wire: Wire, url: str) -> httpx.Request:
@@ -124,4 +131,11 @@ def _request(wire: Wire, url: str) -> httpx.Request:
     try:
         return wire.objects.build_request("GET", bare, extensions=extensions, headers={"Accept-Encoding": "identity"})
     except httpx.InvalidURL:
-        raise InvalidRequest(f"{bare[:200]!r} is not a URL. Read the media again with presigned=3600.") from None
+        raise _not_a_link(url) from None
+
+
+def _not_a_link(url: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"{without_query(url)[:200]!r} cannot be downloaded: it is a storage key, not a URL. "
+        "Read the media with presigned=3600 to get URLs."
+    )

@@ -3,6 +3,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from fiftyone_tator.tator_client import (
     AuthenticationFailed,
     ExpiredLink,
@@ -16,8 +19,6 @@ from fiftyone_tator.tator_client import (
     Throttled,
 )
 from fiftyone_tator.tator_client._answers import decode, object_failure, server_message
-from hypothesis import given
-from hypothesis import strategies as st
 
 HTML = (
     b"<html><head><title>x</title><script>var secret</script></head><body><h1>Internal Server Error</h1></body></html>"

@@ -4,11 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from fiftyone_tator.tator_client import InvalidRequest, LocalizationType, fits_bulk, with_elemental_ids
 from fiftyone_tator.tator_client._chunks import by_bytes, chunks, unique
 from fiftyone_tator.tator_client._values import check_geometry, check_specs, split_nulls
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @given(st.lists(st.integers()), st.integers(1, 7))

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from fiftyone_tator.tator_client import AuthenticationFailed, ConnectionFailed
 from fiftyone_tator.tator_client._urls import normalise_url, without_query
 from fiftyone_tator.tator_client._wire import clean_token
-from hypothesis import given
-from hypothesis import strategies as st
 
 hosts = st.from_regex(r"[a-z][a-z0-9]{0,8}(\.[a-z]{2,5}){0,2}", fullmatch=True)
 
