@@ -5,7 +5,7 @@ import secrets
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from fiftyone_tator.sandbox.database import Database
@@ -41,11 +41,13 @@ class Gate:
         store: where the users are
         per_second (100): requests a second that a user may make; 0 for no limit
         anonymous_per_second (10): the same for an address without a user
+        clock (time.monotonic): the present time in seconds
     """
 
     store: Database
     per_second: int = 100
     anonymous_per_second: int = 10
+    clock: Callable[[], float] = time.monotonic
     _recent: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
     _wrong: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -132,7 +134,7 @@ class Gate:
         if not limit:
             return
         with self._lock:
-            recent, moment = self._recent[who], time.monotonic()
+            recent, moment = self._recent[who], self.clock()
             while recent and recent[0] <= moment - 1:
                 recent.popleft()
             if len(recent) >= limit:
@@ -153,14 +155,14 @@ class Gate:
             BadRequest: if it is wrong, or after three wrong ones within ten minutes, with the same message
         """
         wrong = self._wrong[username]
-        wrong[:] = [moment for moment in wrong if moment > time.monotonic() - _LOCKOUT_SECONDS]
+        wrong[:] = [moment for moment in wrong if moment > self.clock() - _LOCKOUT_SECONDS]
         found = self._by("username", username) if len(wrong) < _LOCKOUT_AFTER else None
         if found is not None:
             row = self.store.row("select password from user where id = ?", (found.id,))
             if row and hmac.compare_digest(row["password"], self.store.derive("password", password)):
                 wrong.clear()
                 return found
-        wrong.append(time.monotonic())
+        wrong.append(self.clock())
         raise BadRequest("Unable to log in with provided credentials.")
 
     def token(self, user: User, *, refresh: bool = False) -> str:

@@ -3,6 +3,9 @@
 from functools import partial
 from typing import Any
 
+from starlette.responses import Response
+from starlette.routing import Route
+
 from fiftyone_tator.sandbox import bulk, creating, editing, marks, reading
 from fiftyone_tator.sandbox.access import EDIT, VIEW
 from fiftyone_tator.sandbox.filters import as_uuid
@@ -10,8 +13,6 @@ from fiftyone_tator.sandbox.kinds import LOCALIZATION, STATE, Kind
 from fiftyone_tator.sandbox.rendering import FIELDS, UnknownField, as_object, selector
 from fiftyone_tator.sandbox.streaming import ListAnswer
 from fiftyone_tator.sandbox.web import Call, Server, api, error_page
-from starlette.responses import Response
-from starlette.routing import Route
 
 
 def _read_list(kind: Kind, call: Call) -> Response:

@@ -1,7 +1,16 @@
 """The ASGI application: all routes on one store."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from fiftyone_tator.sandbox import annotation_routes, applet_routes, openapi, pages, project_routes
 from fiftyone_tator.sandbox.access import Gate
@@ -11,12 +20,6 @@ from fiftyone_tator.sandbox.signing import Signer
 from fiftyone_tator.sandbox.store import Store
 from fiftyone_tator.sandbox.streaming import Stop
 from fiftyone_tator.sandbox.web import Server, answer, not_found_page
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,11 @@ def _not_found(request: Request, error: Exception) -> Response:
 
 
 def create(
-    store: Store, *, requests_per_second: int = 100, link_seconds: int | None = None, faults: Faults | None = None
+    store: Store,
+    *,
+    requests_per_second: int = 100,
+    link_seconds: int | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> Sandbox:
     """Makes the application.
 
@@ -92,15 +99,15 @@ def create(
         store: the data
         requests_per_second (100): what a user may ask; 0 for no limit
         link_seconds (None): longest life of a media link
-        faults (None): the fault switch; by default a new one
+        clock (time.time): the present time for media links, in seconds
 
     Returns:
         the application with its switches
     """
-    faults, stop = faults or Faults(), Stop()
-    server = Server(
-        store, Gate(store, requests_per_second), Signer(store.derive("links"), max_seconds=link_seconds), stop
-    )
+    faults, stop = Faults(), Stop()
+    gate = Gate(store, requests_per_second)
+    signer = Signer(store.derive("links"), clock=clock, max_seconds=link_seconds)
+    server = Server(store, gate, signer, stop)
     routes = [
         *annotation_routes.routes(server),
         *project_routes.routes(server),

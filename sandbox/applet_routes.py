@@ -3,11 +3,12 @@
 import json
 from typing import Any
 
+from starlette.routing import Route
+
 from fiftyone_tator.sandbox import applets, catalogue
 from fiftyone_tator.sandbox.access import EXECUTE, VIEW, require_organization_admin
 from fiftyone_tator.sandbox.errors import invalid_body
 from fiftyone_tator.sandbox.web import Call, Server, api
-from starlette.routing import Route
 
 
 def _admin(call: Call, organization: int) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import jinja2
+
 from fiftyone_tator.sandbox.database import Database, dumps
 from fiftyone_tator.sandbox.errors import BadRequest, invalid_body
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from dateutil import parser as dates
+
 from fiftyone_tator.sandbox.errors import BadRequest, invalid_body
 
 AttributeTypes = Sequence[Mapping[str, Any]]

@@ -3,12 +3,13 @@
 import zlib
 from collections.abc import Awaitable, Callable
 
-from fiftyone_tator.sandbox.faults import Faults, Rule, close_connection, redacted
-from fiftyone_tator.sandbox.streaming import Stop
-from fiftyone_tator.sandbox.web import answer, error_page
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fiftyone_tator.sandbox.faults import Faults, Rule, close_connection, redacted
+from fiftyone_tator.sandbox.streaming import Stop
+from fiftyone_tator.sandbox.web import answer, error_page
 
 MAX_LINE, MAX_LINE_OF_PROXY = 4094, 8192
 THROTTLED = {"message": "Request was throttled. Expected available in 1 second.", "details": "None"}

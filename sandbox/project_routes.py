@@ -3,6 +3,10 @@
 from functools import partial
 from typing import Any
 
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
 from fiftyone_tator.sandbox import catalogue, filters, marks, reading
 from fiftyone_tator.sandbox.access import EDIT, TRANSFER, VIEW
 from fiftyone_tator.sandbox.errors import ApiError, NotFound, invalid_body
@@ -12,9 +16,6 @@ from fiftyone_tator.sandbox.schema import HIDDEN
 from fiftyone_tator.sandbox.signing import PREFIX
 from fiftyone_tator.sandbox.streaming import ListAnswer
 from fiftyone_tator.sandbox.web import Call, Server, answer, api, error_page
-from starlette.requests import Request
-from starlette.responses import FileResponse, Response
-from starlette.routing import Route
 
 _S3_ERROR = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{}</Code><Message>{}</Message><Key>{}</Key></Error>'
 

@@ -4,8 +4,9 @@ import io
 from dataclasses import dataclass, field
 from typing import Any
 
-from fiftyone_tator.sandbox.store import MediaFile, Store
 from PIL import Image, ImageDraw
+
+from fiftyone_tator.sandbox.store import MediaFile, Store
 
 USERS = {
     "admin": {"is_staff": 1},

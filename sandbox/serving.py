@@ -5,9 +5,10 @@ import logging
 import socket
 from collections.abc import Callable
 
-from fiftyone_tator.sandbox.app import Sandbox
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
+
+from fiftyone_tator.sandbox.app import Sandbox
 
 _log = logging.getLogger(__name__)
 

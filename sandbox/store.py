@@ -1,6 +1,7 @@
 """What the sandbox keeps, and how tests and demos put it there."""
 
 import hashlib
+import json
 import re
 import shutil
 import uuid
@@ -237,6 +238,21 @@ class Store(Database):
             **data,
         }
         return self._add_type("state_type", project, name, "state", data)
+
+    def add_attribute_type(self, kind: str, type_id: int, attribute: Mapping[str, Any]) -> None:
+        """Adds an attribute to a type; rows that exist do not get it.
+
+        Args:
+            kind: ``media``, ``localization`` or ``state``
+            type_id: the type's id
+            attribute: an AttributeType: ``name``, ``dtype`` and what else it needs
+        """
+        table = f"{kind}_type"
+        with self.write() as db:
+            data = json.loads(db.execute(f"select data from {table} where id = ?", (type_id,)).fetchone()[0])
+            order = len(data["attribute_types"])
+            data["attribute_types"].append({"order": order, "required": False, "description": "", **attribute})
+            db.execute(f"update {table} set data = ? where id = ?", (dumps(data), type_id))
 
     # Media
 

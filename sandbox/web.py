@@ -6,6 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
 from fiftyone_tator.sandbox import access, filters
 from fiftyone_tator.sandbox.access import Gate, User
 from fiftyone_tator.sandbox.database import dumps
@@ -13,10 +18,6 @@ from fiftyone_tator.sandbox.errors import ApiError, BadFilter, BadRequest
 from fiftyone_tator.sandbox.signing import Signer
 from fiftyone_tator.sandbox.store import Store
 from fiftyone_tator.sandbox.streaming import ListAnswer, Stop
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 MAX_BODY = 2_621_440
 
