@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from PIL import Image
+
 from fiftyone_tator.sandbox import annotators
 from fiftyone_tator.sandbox.annotators import BASELINE, CLIP_NAME, MODEL, Localization, State
 from fiftyone_tator.sandbox.pictures import Picture, load_pictures, load_sources
 from fiftyone_tator.sandbox.seed import Seeded, add_members
 from fiftyone_tator.sandbox.store import MediaFile, Store
 from fiftyone_tator.sandbox.video import Clip, make_clip
-from PIL import Image
 
 PROJECT = "Demo: galaxies, coins and cells"
 

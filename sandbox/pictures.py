@@ -119,7 +119,7 @@ def _measure(
     """Things from labelled parts; those that ``label`` calls None are left out."""
     peaks = np.zeros(parts.shape, int)
     peaks[tuple(feature.peak_local_max(ndimage.gaussian_filter(pixels.max(axis=2).astype(float), 0.8)).T)] = 1
-    things = []
+    things: list[Thing] = []
     for region in measure.regionprops(parts):
         top, left, bottom, right = region.bbox
         mean = pixels[region.slice][region.image].mean(axis=0) / 255

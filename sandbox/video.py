@@ -10,6 +10,7 @@ from typing import Any
 
 import av
 import numpy as np
+
 from fiftyone_tator.sandbox.pictures import Source, Thing, encode, resize
 
 WIDTH, HEIGHT, FPS, FRAMES = 480, 360, 15, 96
@@ -111,8 +112,12 @@ def _canvas(sources: Mapping[str, Source]) -> tuple[np.ndarray[Any, Any], tuple[
         for thing in sources[name].things:
             x0, y0, x1, y1 = thing.box
             if left <= x0 and x1 <= right and top <= y0 and y1 <= bottom:
-                box = ((x0 - left) * factor + offset, (y0 - top) * factor)
-                box += ((x1 - left) * factor + offset, (y1 - top) * factor)
+                box = (
+                    (x0 - left) * factor + offset,
+                    (y0 - top) * factor,
+                    (x1 - left) * factor + offset,
+                    (y1 - top) * factor,
+                )
                 things.append(replace(thing, box=box))
         strips.append(strip)
         offset += strip.shape[1]
