@@ -8,12 +8,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
 from fiftyone_tator.media.pictures import Picture, UnreadablePicture, decode
 
 Region = tuple[float, float, float, float]
 """Left, top, width and height as fractions of the picture."""
 
 FORMATS = {"jpg": (".jpg", [cv2.IMWRITE_JPEG_QUALITY, 92]), "png": (".png", [cv2.IMWRITE_PNG_COMPRESSION, 1])}
+
+
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +83,22 @@ def pixel_box(region: Region, picture: tuple[int, int], style: CropStyle) -> tup
         left, top, right and bottom in pixels, right and bottom exclusive, at least one pixel each way; or None where
         the region lies outside the picture
     """
-    width, height = picture
-    x, y, w, h = region
-    left, top = x * width, y * height
-    right, bottom = left + w * width, top + h * height
-    across = style.padding * (right - left) if w else style.window / 2
-    down = style.padding * (bottom - top) if h else style.window / 2
-    left, top, right, bottom = left - across, top - down, right + across, bottom + down
-    box = (
-        max(0, math.floor(left)),
-        max(0, math.floor(top)),
-        min(width, math.ceil(right)),
-        min(height, math.ceil(bottom)),
-    )
-    return box if box[0] < box[2] and box[1] < box[3] else None
+    (width, height), (x, y, w, h) = picture, region
+    across = _pixels(x, w, width, style)
+    down = _pixels(y, h, height, style)
+    return (across[0], down[0], across[1], down[1]) if across and down else None
+
+
+def _pixels(start: float, extent: float, length: int, style: CropStyle) -> tuple[int, int] | None:
+    """One direction of :func:`pixel_box`."""
+    first, last = start * length, (start + extent) * length
+    around = style.padding * (last - first) if extent else style.window / 2
+    first, last = max(0.0, first - around), min(float(length), last + around)
+    if not first < length or not last > 0:
+        return None
+    # What is on a pixel's border but for the last digits of a fraction is on it.
+    left = min(math.floor(first + _ROUNDING), length - 1)
+    return left, max(math.ceil(last - _ROUNDING), left + 1)
 
 
 def cut(picture: Picture, region: Region, style: CropStyle) -> tuple[bytes, int, int] | None:

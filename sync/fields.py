@@ -5,6 +5,7 @@ attribute of the media too. The label attribute and the score attribute are the 
 ``ground_truth``, as its label and its confidence, where the App looks for them.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -33,12 +34,17 @@ OWN_FIELDS = (
 """What every dataset has besides the attributes."""
 
 RESERVED = frozenset(
-    # What a FiftyOne sample has already: stored fields, then properties and methods of the sample itself.
+    # What a FiftyOne sample has already: stored fields, then properties and methods of the sample itself,
+    # then those of the MongoEngine document behind it, which cannot be read or saved when a field covers them.
     "id filepath tags metadata created_at last_modified_at media_type dataset_id sample_id frames frame_number group "
     "support rand alpha add_labels clear_field compute_metadata copy dataset dataset_name element_str field_names "
     "filename from_dict from_doc from_json from_frame get_field get_field_schema has_field in_dataset is_view "
     "iter_fields local_path merge open_filepath prefetch_media reload reset_backing_doc save set_field to_dict to_json "
-    "to_mongo_dict update_fields get_media_key media_reference values".split()
+    "to_mongo_dict update_fields get_media_key media_reference values "
+    "DoesNotExist MultipleObjectsReturned STRICT add_field add_implied_field cascade_save clean collection_name "
+    "compare_indexes copy_with_new_id create_index delete drop_collection ensure_indexes fancy_repr field_to_mongo "
+    "field_to_python get_text_score in_db list_indexes merge_field_schema modify my_metaclass objects pk "
+    "register_delete_rule select_related self switch_collection switch_db to_dbref to_mongo update validate".split()
 )
 """Names that an attribute's field must not take."""
 
@@ -134,8 +140,10 @@ def find_score(kind: LocalizationType) -> str | None:
     Returns:
         the attribute's name, or None
     """
-    floats = {a.name.lower(): a.name for a in kind.attribute_types if a.dtype == "float"}
-    return next((floats[name] for name in SCORE_NAMES if name in floats), None)
+    floats = sorted(a.name for a in kind.attribute_types if a.dtype == "float")
+    exact = [name for name in SCORE_NAMES if name in floats]
+    loose = [each for name in SCORE_NAMES for each in floats if each.lower() == name]
+    return next(iter((*exact, *loose)), None)
 
 
 def field_name(attribute: str, taken: Iterable[str], *, prefix: str = "") -> str:
@@ -147,10 +155,12 @@ def field_name(attribute: str, taken: Iterable[str], *, prefix: str = "") -> str
         prefix: what to put before, for example ``media_``
 
     Returns:
-        the name: not reserved, not taken, without ``.``, ``$`` and a leading ``_``
+        the name: not reserved, not taken, without ``.``, ``$``, a ``_`` at its ends and a double one within
     """
     used = set(taken) | RESERVED
     clean = "".join("_" if c in ".$\x00" or not c.isprintable() else c for c in attribute).strip(" _")
+    # MongoEngine, through which FiftyOne writes, reads a double one as the dot of a path.
+    clean = re.sub("__+", "_", clean)
     name = f"{prefix}{clean or 'attribute'}"
     if name in used:
         name = f"tator_{name}"
@@ -205,7 +215,7 @@ def map_fields(
             for a in _in_order(kind.attribute_types)
             if a.name not in (label[kind.id], score[kind.id])
         )
-        for kind in kinds
+        for kind in sorted(kinds, key=lambda kind: kind.id)
     }
     media = [_field(a, "media", "media_", known, taken) for m in media_types for a in _in_order(m.attribute_types)]
     fields = dict.fromkeys(field for kind in kinds for field in by_type[kind.id])

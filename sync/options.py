@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
 from fiftyone_tator.media.crops import CropStyle
 from fiftyone_tator.sync.errors import InvalidOption
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 Name = Annotated[str, Field(min_length=1)]
 
 
 def _extension(value: Any) -> Any:
-    return f".{value.lower().lstrip('.')}" if isinstance(value, str) else value
+    """``.jpg`` of what people write for it: ``JPG``, ``.jpg``, ``*.jpg``."""
+    if not isinstance(value, str):
+        return value
+    bare = value.strip().lower().lstrip("*.")
+    return f".{bare}" if bare else ""
 
 
 class ImportOptions(BaseModel):
@@ -132,11 +137,12 @@ def load_config(path: str | Path) -> dict[str, Any]:
     """
     file = Path(path).expanduser()
     try:
-        text = file.read_text(encoding="utf-8")
-        content = json.loads(text) if file.suffix.lower() == ".json" else yaml.safe_load(text)
+        text = file.read_text(encoding="utf-8-sig")
+        is_json = file.suffix.lower() == ".json" and text.strip()
+        content = json.loads(text) if is_json else yaml.safe_load(text)
     except OSError as error:
         raise InvalidOption(f"The config file {file} cannot be read: {error.strerror}. Check its path.") from None
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         where = " ".join(str(error).split())
         raise InvalidOption(f"The config file {file} is neither YAML nor JSON: {where}") from None
     if content is None:

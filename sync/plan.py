@@ -7,6 +7,7 @@ now, *theirs* what Tator says now; each is a mapping from field to comparable va
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from math import isnan
 from typing import Any
 
 Values = Mapping[str, Any]
@@ -77,7 +78,7 @@ def compare(base: Values | None, ours: Values | None, theirs: Values | None) -> 
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values are the same; unlike ``==``, True is not 1, and 1 is 1.0 only as a number.
+    """Whether two values are the same; unlike ``==``, True is not 1, and what is not a number is the same as itself.
 
     Args:
         one: a comparable value
@@ -86,7 +87,13 @@ def same(one: Any, other: Any) -> bool:
     Returns:
         True or False
     """
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+    if isinstance(one, bool) != isinstance(other, bool):
+        return False
+    if one == other:
+        return True
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return isinstance(one, float) and isinstance(other, float) and isnan(one) and isnan(other)
 
 
 def _existence(base: Values, ours: Values | None, theirs: Values | None) -> Existence:

@@ -99,5 +99,5 @@ class Tracker:
         rate = self._done / seconds if seconds >= self._interval and self._done else 0.0
         part = min(1.0, self._done / self._total) if self._total else 0.0
         start, end = self._span
-        left = (self._total - self._done) / rate if rate and self._total else None
+        left = max(0.0, (self._total - self._done) / rate) if rate and self._total else None
         self._report(Progress(start + (end - start) * part, self._stage, self._done, self._total, rate, left))

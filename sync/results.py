@@ -33,8 +33,8 @@ class Tally:
             reason: why, in words that start a sentence
             items: what, in words
         """
-        group = self.groups.setdefault(reason, Group())
         for item in items:
+            group = self.groups.setdefault(reason, Group())
             group.count += 1
             if len(group.examples) < _EXAMPLES:
                 group.examples.append(item)
