@@ -61,7 +61,7 @@ class ProxyTransport(httpx.BaseTransport):
         proxies = getproxies()
         ways = {scheme: proxies.get(scheme) or proxies.get("all") for scheme in ("http", "https")}
         self._proxied = {
-            scheme: httpx.HTTPTransport(limits=limits, proxy=way if "://" in way else f"http://{way}")
+            scheme: httpx.HTTPTransport(limits=limits, proxy=httpx.Proxy(way if "://" in way else f"http://{way}"))
             for scheme, way in ways.items()
             if way
         }

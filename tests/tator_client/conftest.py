@@ -107,7 +107,7 @@ def server() -> Iterator[ScriptedServer]:
                     parts.path,
                     {name: values[-1] for name, values in parse_qs(parts.query).items()},
                     dict(self.headers.items()),
-                    json.loads(data) if data else None,
+                    json.loads(data) if "json" in self.headers.get("Content-Type", "") else data,
                 )
             )
             script.next()(self)
@@ -117,7 +117,11 @@ def server() -> Iterator[ScriptedServer]:
         def log_message(self, *args: Any) -> None:
             pass
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Clients that give up, as they are made to here, are no errors."""
+
+    http = Server(("127.0.0.1", 0), Handler)
     http.daemon_threads = True
     http.block_on_close = False
     script.url = f"http://127.0.0.1:{http.server_port}"
