@@ -111,7 +111,7 @@ def _decode_huge(path: Path, size: tuple[int, int] | None) -> Picture:
             if picture is not None and size is not None and picture.shape[1::-1] == size[::-1] != size:
                 picture = cv2.imdecode(data, _AS_STORED)
         except (cv2.error, MemoryError) as error:
-            raise UnreadablePicture(f"the picture is too large to be decoded ({error})") from error
+            raise UnreadablePicture("the picture has more pixels than can be decoded") from error
     if picture is None:
         raise UnreadablePicture("the picture is too large to be decoded, or broken")
     return _as_bytes(picture)
@@ -137,14 +137,14 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _as_bytes(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    return array.view(np.uint8) if array.dtype == np.uint8 else _stretch(array)
+    return np.asarray(array if array.dtype == np.uint8 else _stretch(array), dtype=np.uint8)
 
 
 def _stretch(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Spreads the values of a 16-bit or floating-point picture over 0..255; what is no number becomes the lowest."""
-    values = array.astype(np.float32)
+    values: npt.NDArray[np.float32] = array.astype(np.float32)
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     scale = 255.0 / (high - low) if high > low else 0.0
-    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    np.nan_to_num(values, copy=False, nan=low, posinf=high, neginf=low)
     return np.rint((values - low) * scale).astype(np.uint8)
