@@ -373,3 +373,15 @@ def test_a_search_passes_what_filters_cannot(scene: Scene) -> None:
         scene.project, version=scene.version, attribute_in=("Label", ["a,'b'", "none"])
     )
     assert found == 2
+
+
+def test_media_of_a_version_are_those_with_something_in_it(scene: Scene) -> None:
+    """Media can be narrowed to those that have a localization in a version, or are in a section."""
+
+    def ids(**options: Any) -> list[int]:
+        return [media.id for page in scene.tator.iter_medias(scene.project, **options) for media in page]
+
+    assert ids(version=scene.version) == []
+    scene.make(2)
+    assert ids(version=scene.version) == [scene.sandbox.seeded.media]
+    assert scene.sandbox.seeded.media in ids(section=scene.sandbox.seeded.section)
