@@ -24,9 +24,8 @@ import os
 import socket
 import stat
 import threading
-import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 from urllib.parse import unquote
@@ -148,13 +147,13 @@ class Faults:
                     return rule
         return None
 
-    def record(self, entry: Mapping[str, Any]) -> None:
-        """Adds a request to the log.
+    def record(self, entry: dict[str, Any]) -> None:
+        """Adds a request to the log; who adds it goes on filling it.
 
         Args:
             entry: what to remember
         """
-        self._log.append(dict(entry, time=time.time()))
+        self._log.append(entry)
 
     def requests(self, match: str = "* /") -> list[dict[str, Any]]:
         """The requests so far, without credentials.
@@ -163,7 +162,8 @@ class Faults:
             match ("* /"): method and path, as in a rule
 
         Returns:
-            ``method``, ``path``, ``query``, ``status``, ``bytes``, ``fault``, ``time`` of each
+            ``method``, ``path``, ``query``, ``status``, ``bytes``, ``fault`` and ``seconds`` of each, in the order of
+            arrival; ``seconds`` is None while a request is served
         """
         wanted = Rule(match, "empty")
         return [entry for entry in list(self._log) if wanted.matches(entry["method"], entry["path"], "")]

@@ -1,7 +1,9 @@
 """What stands between the network and the routes: limits of the request line, faults, the log of requests."""
 
+import time
 import zlib
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -61,10 +63,12 @@ class Switch:
             return
         query = scope["query_string"].decode("latin-1")
         rule = self.faults.hit(scope["method"], scope["path"], query)
-        entry = {
+        entry: dict[str, Any] = {
             "method": scope["method"], "path": scope["path"], "query": redacted(query), "status": None, "bytes": 0,
-            "fault": rule and rule.kind,
+            "fault": rule and rule.kind, "seconds": None,
         }  # fmt: skip
+        self.faults.record(entry)
+        start = time.monotonic()
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -81,7 +85,7 @@ class Switch:
             else:
                 await self.app(scope, receive, counted)
         finally:
-            self.faults.record(entry)
+            entry["seconds"] = time.monotonic() - start
 
     async def _misbehave(self, rule: Rule, scope: Scope, receive: Receive, send: Send) -> None:
         if rule.kind == "slow":
