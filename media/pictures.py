@@ -142,9 +142,9 @@ def _as_bytes(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 
 def _stretch(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Spreads the values of a 16-bit or floating-point picture over 0..255; what is no number becomes the lowest."""
-    values: npt.NDArray[np.float32] = array.astype(np.float32)
+    values = array.astype(np.float32)
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     scale = 255.0 / (high - low) if high > low else 0.0
     np.nan_to_num(values, copy=False, nan=low, posinf=high, neginf=low)
-    return np.rint((values - low) * scale).astype(np.uint8)
+    return np.asarray(np.rint((values - low) * scale), dtype=np.uint8)

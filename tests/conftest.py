@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -30,6 +31,10 @@ for secret in ("FIFTYONE_TATOR_URL", "FIFTYONE_TATOR_TOKEN"):
 
 (SCRATCH / "plugins").mkdir()
 (SCRATCH / "plugins" / "tator-sync").symlink_to(REPOSITORY)
+
+# A busy machine is no reason to fail.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_unconfigure() -> None:
