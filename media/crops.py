@@ -1,8 +1,6 @@
 """Cutting crops out of pictures: one decoding a picture, one small file a localization."""
 
 import math
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,7 +127,10 @@ def cut(picture: Picture, region: Region, style: CropStyle) -> tuple[bytes, int,
 
 
 def run(job: CropJob) -> list[Crop | None]:
-    """Decodes one picture once and writes its crops; a file is either whole or not there.
+    """Decodes one picture once and writes its crops.
+
+    Files are written in place: nothing refers to a crop before this returns, and one that a killed process left half
+    written is made anew, because nothing says that it is done.
 
     Args:
         job: what to cut
@@ -151,26 +152,6 @@ def run(job: CropJob) -> list[Crop | None]:
             crops.append(None)
             continue
         data, width, height = made
-        write_whole(target, data)
+        target.write_bytes(data)
         crops.append(Crop(width=width, height=height, size_bytes=len(data)))
     return crops
-
-
-def write_whole(target: Path, data: bytes) -> None:
-    """Writes a file so that nobody ever sees half of it.
-
-    Args:
-        target: the file
-        data: its content
-
-    Raises:
-        OSError: if it cannot be written
-    """
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise

@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import platformdirs
@@ -10,6 +11,7 @@ import platformdirs
 ENVIRONMENT = "FIFTYONE_TATOR_DIR"
 
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
+_ELEMENTAL_ID = re.compile(r"[0-9a-f-]{36}(_v\d{1,12})?")
 _LONGEST = 120
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
@@ -36,6 +38,8 @@ def safe_name(name: str) -> str:
     Returns:
         the file name
     """
+    if _ELEMENTAL_ID.fullmatch(name):
+        return name
     clean = _UNSAFE.sub("_", name.encode("utf-8", "replace").decode()).strip(" .") or "_"
     if _DEVICES.fullmatch(clean):
         clean = f"_{clean}"
@@ -91,6 +95,9 @@ class ProjectFolder:
         Returns:
             the path of the file
         """
-        return (
-            self.path / "crops" / safe_name(Path(safe_name(media_name)).stem) / f"{safe_name(elemental_id)}.{extension}"
-        )
+        return _crop_folder(str(self.path), media_name) / f"{safe_name(elemental_id)}.{extension}"
+
+
+@lru_cache(maxsize=1024)
+def _crop_folder(project: str, media_name: str) -> Path:
+    return Path(project) / "crops" / safe_name(Path(safe_name(media_name)).stem)

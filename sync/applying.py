@@ -11,6 +11,8 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.core.odm as foo
 from bson import ObjectId
+from pymongo import UpdateOne
+
 from fiftyone_tator.media.crops import CropStyle
 from fiftyone_tator.media.folders import ProjectFolder
 from fiftyone_tator.sync.base import BaseRow, BaseStore, Identity, pack_element
@@ -24,7 +26,6 @@ from fiftyone_tator.sync.results import ImportResult
 from fiftyone_tator.sync.selection import LeftOut, Selection
 from fiftyone_tator.sync.snapshot import Entry, Snapshot, parse
 from fiftyone_tator.tator_client import Localization, Media
-from pymongo import UpdateOne
 
 _BLOCK = 2_000
 _FLUSH = 1_000

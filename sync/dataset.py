@@ -6,6 +6,8 @@ from typing import Any
 
 import fiftyone as fo
 from bson import ObjectId
+from fiftyone.core.odm import create_field
+
 from fiftyone_tator.sync.errors import NotFromTator
 from fiftyone_tator.sync.fields import LABEL_FIELD, Field, FieldMap
 from fiftyone_tator.sync.scope import Scope
@@ -139,14 +141,17 @@ def declare(dataset: fo.Dataset, scope: Scope, fields: FieldMap) -> None:
         wanted["points"] = (fo.ListField, {})
     for field in (*fields.fields, *fields.media_fields):
         wanted[field.name] = _KINDS.get(field.dtype, _KINDS["string"])
+    wanted["metadata"] = (fo.EmbeddedDocumentField, {"embedded_doc_type": fo.ImageMetadata})
     have = dataset.get_field_schema()
-    for name, (kind, options) in wanted.items():
-        if name not in have:
-            dataset.add_sample_field(name, kind, read_only=name in OWNED, **options)
+    new = {
+        name: create_field(name, kind, read_only=name in OWNED, **options)
+        for name, (kind, options) in wanted.items()
+        if name not in have or name == "metadata"
+    }
+    # All at once: add_sample_field loads and saves the whole dataset for each field, which takes seconds for thirty.
+    dataset._merge_sample_field_schema(new)
     if dataset.media_type is None:
         dataset.media_type = "image"
-    if "metadata" in have and dataset.get_field("metadata.width") is None:
-        dataset.add_sample_field("metadata", fo.EmbeddedDocumentField, embedded_doc_type=fo.ImageMetadata)
 
 
 def arrange(dataset: fo.Dataset, fields: FieldMap) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
-from urllib.parse import urlencode
 
 from bson import ObjectId
+
 from fiftyone_tator.media.crops import Crop, Region
 from fiftyone_tator.sync.fields import LABEL_FIELD, Field, FieldMap
 from fiftyone_tator.sync.geometry import points
@@ -44,13 +44,10 @@ def link(scope: Scope, row: Localization, dtype: str) -> str:
     Returns:
         the address
     """
-    query = {
-        "selected_entity": row.elemental_id,
-        "selected_type": f"{dtype}_{row.type}",
-        "version": row.version,
-        "frame": row.frame,
-    }
-    return f"{scope.url}/{scope.project.id}/annotation/{row.media}?{urlencode(query)}"
+    return (
+        f"{scope.url}/{scope.project.id}/annotation/{row.media}?selected_entity={row.elemental_id}"
+        f"&selected_type={dtype}_{row.type}&version={row.version}&frame={row.frame}"
+    )
 
 
 class DocumentMaker:
@@ -71,6 +68,8 @@ class DocumentMaker:
         named = (*fields.fields, *fields.media_fields)
         self._dtypes = {LABEL: "string", CONFIDENCE: "float", **{f.name: f.dtype for f in named}}
         self._fields = tuple(field.name for field in fields.fields)
+        # The samples of one media share its values, but no two labels may share an id.
+        self._shared_labels = tuple(field.name for field in fields.media_fields if field.dtype == "geopos")
         self._label = fields.label
 
     def dtype(self, row: Localization) -> str:
@@ -199,6 +198,9 @@ class DocumentMaker:
             **fields,
             LABEL_FIELD: classification(values),
         }
+        for key in self._shared_labels:
+            if document[key] is not None:
+                document[key] = {**document[key], "_id": ObjectId()}
         for key in self._fields:
             document[key] = values.get(key)
         return document

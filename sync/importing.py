@@ -14,6 +14,7 @@ from pathlib import Path
 import fiftyone as fo
 import fiftyone.core.odm as foo
 from bson import ObjectId
+
 from fiftyone_tator.media.folders import ProjectFolder, data_root, safe_name
 from fiftyone_tator.sync import dataset as datasets
 from fiftyone_tator.sync import snapshot as snapshots

@@ -9,10 +9,11 @@ from typing import Any
 
 import psutil
 from bson import ObjectId
-from fiftyone_tator.sync.errors import Busy
 from pymongo import ReturnDocument
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
+
+from fiftyone_tator.sync.errors import Busy
 
 COLLECTION = "tator_sync.leases"
 

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
+
 from fiftyone_tator.sync.base import Identity, pack_element
 from fiftyone_tator.tator_client import Localization
 

@@ -1,0 +1,7 @@
+"""``python -m fiftyone_tator.cli``."""
+
+import sys
+
+from fiftyone_tator.cli import main
+
+sys.exit(main())

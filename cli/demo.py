@@ -1,0 +1,145 @@
+"""``fiftyone-tator demo``: from nothing to real crops of a real-looking project in the App."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import urllib.error
+import urllib.request
+import webbrowser
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from fiftyone_tator.cli.install import link_plugin
+from fiftyone_tator.cli.processes import Failed, Processes, is_free
+
+BASE_PORT, PORTS_PER_PROJECT = 5151, 10
+SANDBOX_PORT = 8686
+_FIFTYONE = ["-c", "from fiftyone.core.cli import main; main()"]
+DATABASE = os.environ.get("FIFTYONE_DATABASE_DEFAULT", "fiftyone_project")
+
+
+def app_port(project: int) -> int:
+    """The port of a project's App: each project has a block of ten.
+
+    Args:
+        project: the project's id
+    """
+    return BASE_PORT + (project - 1) * PORTS_PER_PROJECT
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The variables that keep a demo apart from everything else on the machine.
+
+    Args:
+        folder: the demo's folder
+    """
+    variables = {
+        "FIFTYONE_PLUGINS_DIR": str(folder / "plugins"),
+        "FIFTYONE_TATOR_DIR": str(folder / "files"),
+        "FIFTYONE_DO_NOT_TRACK": "true",
+        "FIFTYONE_DATABASE_VALIDATION": "false",
+        "FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS": "true",
+    }
+    if "FIFTYONE_DATABASE_URI" not in os.environ:
+        variables["FIFTYONE_DATABASE_DIR"] = str(folder / "mongo")
+    return variables
+
+
+def main(argv: list[str]) -> int:
+    """Runs the demo until it is interrupted.
+
+    Args:
+        argv: the command's arguments
+
+    Returns:
+        the exit code
+    """
+    parser = argparse.ArgumentParser(prog="fiftyone-tator demo", description=__doc__.split(": ", 1)[1])
+    parser.add_argument("--exit", action="store_true", help="do everything, then stop and end with 0")
+    parser.add_argument("--folder", type=Path, default=Path(".demo"), help="where its data goes (default %(default)s)")
+    parser.add_argument("--port", type=int, help="the App's port (default: the project's own)")
+    parser.add_argument("--sandbox-port", type=int, default=SANDBOX_PORT, help="default %(default)s")
+    options = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        _run(options, options.folder.resolve())
+    except Failed as failure:
+        sys.stderr.write(f"{failure}\n")
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.")
+    return 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _run(options: argparse.Namespace, folder: Path) -> None:
+    (folder / "mongo").mkdir(parents=True, exist_ok=True)
+    link_plugin(folder / "plugins")
+    with Processes(folder / "logs", environment(folder)) as processes:
+        print("Starting the Tator sandbox ...", flush=True)
+        facts = _start_sandbox(processes, folder, options.sandbox_port)
+        project = facts["projects"][-1]
+        port = options.port or app_port(project["id"])
+        processes.environment |= {
+            "FIFTYONE_DATABASE_NAME": f"{DATABASE}_{project['id']}",
+            "FIFTYONE_TATOR_URL": facts["url"],
+            "FIFTYONE_TATOR_TOKEN": facts["tokens"]["editor"],
+        }
+        print(f"Importing its project {project['name']!r} and starting the App ...", flush=True)
+        address = _start_app(processes, port)
+        imported = _import(processes, project["id"])
+        processes.wait_until(lambda: _answers(address), "the App")
+        _tell(facts, imported, f"{address}/datasets/{imported['dataset']}")
+        if not options.exit:
+            processes.start("worker", [*_FIFTYONE, "delegated", "launch"])
+            signal.pause()
+
+
+def _start_app(processes: Processes, port: int) -> str:
+    if not is_free(port):
+        raise Failed(f"Port {port} is taken, so the App cannot listen there. Choose another: ARGS='--port {port + 1}'.")
+    processes.start("App", ["-m", "fiftyone.server.main", "--port", str(port), "--address", "127.0.0.1"])
+    return f"http://127.0.0.1:{port}"
+
+
+def _import(processes: Processes, project: int) -> dict[str, Any]:
+    log = processes.start("import", ["-m", "fiftyone_tator.cli.demo_import", str(project)])
+    processes.wait_until(lambda: processes.is_done("import"), "the import")
+    return dict(json.loads(log.read_text().splitlines()[-1]))
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _tell(facts: dict[str, Any], imported: dict[str, Any], address: str) -> None:
+    print(
+        f"""
+  Imported       {imported["summary"]} ({imported["seconds"]:.1f} s)
+  Tator sandbox  {facts["url"]}  (users admin, editor, viewer; the password is the name)
+  FiftyOne App   {address}
+
+Press Ctrl-C to stop everything.""",
+        flush=True,
+    )
+    if sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(address)
+
+
+def _start_sandbox(processes: Processes, folder: Path, port: int) -> dict[str, Any]:
+    if not is_free(port):
+        raise Failed(f"Port {port} is taken, so the sandbox cannot listen there: ARGS='--sandbox-port {port + 1}'.")
+    arguments = ["-m", "fiftyone_tator.sandbox", "--port", str(port), "--db", str(folder / "sandbox.db"), "--json"]
+    log = processes.start("sandbox", arguments)
+    processes.wait_until(lambda: log.read_text().endswith("\n"), "the sandbox")
+    return dict(json.loads(log.read_text().splitlines()[-1]))

@@ -1,0 +1,32 @@
+"""The demo's import, in a process of its own: a process has one FiftyOne database."""
+
+import json
+import sys
+
+from fiftyone_tator.sync.results import summary
+
+NAME = "@tator/sync/import_from_tator"
+
+
+def main(project: int) -> int:
+    """Imports a project with the operator, as any Python caller would.
+
+    Args:
+        project: the project's id
+
+    Returns:
+        the exit code
+    """
+    import fiftyone.operators as foo
+
+    try:
+        result = foo.execute_operator(NAME, ctx={"params": {"project": project, "padding": 0.2}}).result
+    except foo.ExecutionError as error:
+        print(f"Failed: {str(error).strip().splitlines()[-1]}")
+        return 1
+    print(json.dumps({"dataset": result["dataset"], "summary": summary(result), "seconds": result["seconds"]}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1])))
