@@ -17,7 +17,7 @@ from fiftyone_tator.sandbox.web import Call, Server, api, error_page
 
 def _read_list(kind: Kind, call: Call) -> Response:
     project, query = call.require(VIEW), call.query
-    body = call.body if call.method == "PUT" else None
+    body = call.selectors if call.method == "PUT" else None
     selection = reading.select(call.store, kind, project, query, body)
     fields = query.get("fields")
     try:
@@ -37,15 +37,15 @@ def _create(kind: Kind, call: Call) -> dict[str, Any]:
 
 
 def _update_list(kind: Kind, call: Call) -> dict[str, Any]:
-    return bulk.update(call.store, kind, call.require(EDIT), call.query, call.body, call.user)
+    return bulk.update(call.store, kind, call.require(EDIT), call.query, call.selectors, call.user)
 
 
 def _delete_list(kind: Kind, call: Call) -> dict[str, Any]:
-    return bulk.delete(call.store, kind, call.require(EDIT), call.query, call.body, call.user)
+    return bulk.delete(call.store, kind, call.require(EDIT), call.query, call.selectors, call.user)
 
 
 def _count(kind: Kind, call: Call) -> int:
-    body = call.body if call.method == "PUT" else None
+    body = call.selectors if call.method == "PUT" else None
     return reading.count(call.store, reading.select(call.store, kind, call.require(VIEW), call.query, body))
 
 

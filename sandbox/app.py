@@ -105,7 +105,7 @@ def create(
         the application with its switches
     """
     faults, stop = Faults(), Stop()
-    gate = Gate(store, requests_per_second)
+    gate = Gate(store, requests_per_second, min(requests_per_second, 10))
     signer = Signer(store.derive("links"), clock=clock, max_seconds=link_seconds)
     server = Server(store, gate, signer, stop)
     routes = [

@@ -13,7 +13,7 @@ from fiftyone_tator.sandbox import attributes, marks
 from fiftyone_tator.sandbox.access import User, require_author
 from fiftyone_tator.sandbox.database import Database, dumps, now
 from fiftyone_tator.sandbox.editing import bury, changed_attributes, entity_type
-from fiftyone_tator.sandbox.errors import BadRequest, invalid_body
+from fiftyone_tator.sandbox.errors import BadRequest
 from fiftyone_tator.sandbox.filters import Selection
 from fiftyone_tator.sandbox.kinds import Kind
 from fiftyone_tator.sandbox.reading import note_nulls, select
@@ -29,7 +29,7 @@ def _selected(db: sqlite3.Connection, selection: Selection, count: int | None, v
 
 
 def update(
-    store: Database, kind: Kind, project: int, query: Mapping[str, Any], body: Any, user: User
+    store: Database, kind: Kind, project: int, query: Mapping[str, Any], body: Mapping[str, Any], user: User
 ) -> dict[str, Any]:
     """One set of changes for all rows that a request selects.
 
@@ -48,8 +48,6 @@ def update(
         BadRequest: if anything is refused; an edit in place may have been made in part
         Denied: if it names another author and the user may not
     """
-    if not isinstance(body, Mapping):
-        raise invalid_body(body)
     by_ids = bool(body.get("ids"))
     with store.write() as db:
         selection = select(store, kind, project, query, body, all_marks=by_ids)
@@ -117,7 +115,7 @@ def _in_place(
 
 
 def delete(
-    store: Database, kind: Kind, project: int, query: Mapping[str, Any], body: Any, user: User
+    store: Database, kind: Kind, project: int, query: Mapping[str, Any], body: Mapping[str, Any], user: User
 ) -> dict[str, Any]:
     """Deletes all rows that a request selects; ids that are not current are skipped.
 
@@ -135,11 +133,10 @@ def delete(
     Raises:
         BadRequest: if anything is refused
     """
-    options = body if isinstance(body, Mapping) else {}
     with store.write() as db:
-        selection = select(store, kind, project, query, options)
+        selection = select(store, kind, project, query, body)
         rows = _selected(db, selection, query.get("count"), "delete")
-        if options.get("prune"):
+        if body.get("prune"):
             marks.prune(db, kind, rows)
         else:
             for row in rows:

@@ -34,6 +34,10 @@ def is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def check_geometry(spec: Mapping[str, Any], body: object) -> None:
     """Refuses coordinates outside the image, whatever the type.
 
@@ -46,12 +50,16 @@ def check_geometry(spec: Mapping[str, Any], body: object) -> None:
     """
     for name in LOCALIZATION.geometry:
         value, low = spec.get(name), -1 if name in ("u", "v") else 0
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        if value is not None and not (_is_number(value) and low <= value <= 1):
             raise invalid_body(body)
-        if value is not None and not low <= value <= 1:
-            raise invalid_body(body)
+    if not (spec.get("parent") is None or _is_number(spec["parent"])):
+        raise invalid_body(body)
     for point in spec.get("points") or ():
-        if not isinstance(point, list) or len(point) != 2 or not all(0 <= number <= 1 for number in point):
+        if (
+            not isinstance(point, list)
+            or len(point) != 2
+            or not all(_is_number(number) and 0 <= number <= 1 for number in point)
+        ):
             raise invalid_body(body)
 
 
@@ -99,8 +107,12 @@ def create(store: Database, kind: Kind, project: int, body: Any, user: User) -> 
             raise invalid_body(body)
         if not is_integer(spec["type"]) or not (is_integer(spec.get("frame")) or "frame" not in spec):
             raise invalid_body(body)
-        if any(value is None for value in (spec.get("attributes") or {}).values()):
+        given = spec.get("attributes") or {}
+        if not isinstance(given, Mapping) or any(value is None for value in given.values()):
             raise invalid_body(body)
+        for name in ("media_ids", "localization_ids"):
+            if not isinstance(spec.get(name, []), list) or not all(map(is_integer, spec.get(name, []))):
+                raise invalid_body(body)
         check_geometry(spec, body)
     if len(specs) > MAX_SPECS:
         raise invalid_body(body)
@@ -194,6 +206,6 @@ def _insert(db: sqlite3.Connection, kind: Kind, row: dict[str, Any], spec: Mappi
     id_ = marks.append(db, kind, row, new_element=new)
     links: Sequence[tuple[str, str]] = (("localization_ids", "state_localization"), ("media_ids", "state_media"))
     for key, table in links if kind.links else ():
-        members = [(id_, int(member)) for member in spec.get(key) or ()]
+        members = [(id_, member) for member in spec.get(key) or ()]
         db.executemany(f"insert or ignore into {table} values (?, ?)", members)
     return id_

@@ -14,6 +14,9 @@ from fiftyone_tator.sandbox.kinds import Kind
 from fiftyone_tator.sandbox.reading import note_nulls
 from fiftyone_tator.sandbox.rendering import as_object
 
+# What places a row in its chain of marks; an edit in place leaves it alone.
+_CHAIN = ("id", "project", "type", "version", "elemental_id", "mark", "variant_deleted", "live")
+
 
 def entity_type(store: Database, kind: Kind, type_id: int) -> dict[str, Any]:
     """The type of a row.
@@ -116,9 +119,11 @@ def update(store: Database, kind: Kind, row: sqlite3.Row, body: Any, user: User)
     """
     if not isinstance(body, Mapping):
         raise invalid_body(body)
-    with store.write() as db:
+    # Read before the transaction, as the real server does: parallel edits lose updates, also pedantic ones.
+    with store.read() as db:
         newest = _newest(db, kind, row)
         _require_newest(db, row, newest, body, "edit")
+    with store.write() as db:
         values = changed_attributes(entity_type(store, kind, newest["type"]), body)
         note_nulls(db, kind.name, newest["project"], values)
         changed = {
@@ -132,7 +137,7 @@ def update(store: Database, kind: Kind, row: sqlite3.Row, body: Any, user: User)
             changed["created_by"] = require_author(store, user, newest["project"], body["user_elemental_id"])
         version = _target_version(db, newest, body)
         if body.get("in_place") and version == newest["version"]:
-            assignments = ", ".join(f"{name} = :{name}" for name in kind.columns if name != "id")
+            assignments = ", ".join(f"{name} = :{name}" for name in kind.columns if name not in _CHAIN)
             db.execute(f"update {kind.name} set {assignments} where id = :id", changed)
             id_ = newest["id"]
         else:

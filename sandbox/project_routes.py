@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
@@ -15,7 +16,7 @@ from fiftyone_tator.sandbox.rendering import FIELDS, UnknownField
 from fiftyone_tator.sandbox.schema import HIDDEN
 from fiftyone_tator.sandbox.signing import PREFIX
 from fiftyone_tator.sandbox.streaming import ListAnswer
-from fiftyone_tator.sandbox.web import Call, Server, answer, api, error_page
+from fiftyone_tator.sandbox.web import Call, Server, answer, api, error_page, json_body
 
 _S3_ERROR = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{}</Code><Message>{}</Message><Key>{}</Key></Error>'
 
@@ -100,7 +101,7 @@ def _media_selection(call: Call) -> Selection:
     selection = filters.media(
         project,
         query,
-        call.body if put and isinstance(call.body, dict) else None,
+        call.selectors if put else None,
         dtypes=catalogue.dtypes(call.store, "media", project, query.get("type")),
         localization_dtypes=catalogue.dtypes(call.store, "localization", project),
     )
@@ -171,11 +172,11 @@ def _objects(server: Server) -> Route:
 
 def _token(server: Server) -> Route:
     async def endpoint(request: Request) -> Response:
-        body = await request.json()
         try:
+            body = await json_body(request)
             if not isinstance(body, dict) or not {"username", "password"} <= set(body):
                 raise invalid_body(body)
-            user = server.gate.login(str(body["username"]), str(body["password"]))
+            user = await run_in_threadpool(server.gate.login, str(body["username"]), str(body["password"]))
         except ApiError as error:
             return answer(error.body(), error.status)
         return answer({"token": server.gate.token(user, refresh=bool(body.get("refresh")))}, 201)

@@ -110,7 +110,7 @@ def render(db: sqlite3.Connection, kind: Kind, rows: Sequence[sqlite3.Row]) -> l
         one text a row
     """
     if kind is LOCALIZATION:
-        return [_localization(row) for row in rows]  # type: ignore[arg-type]
+        return [_localization(tuple(row)) for row in rows]
     return _states(db, rows)  # type: ignore[arg-type]
 
 

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from fiftyone_tator.sandbox.store import MediaFile, Store
 
-USERS = {
+USERS: dict[str, dict[str, Any]] = {
     "admin": {"is_staff": 1},
     "editor": {"first_name": "Editor", "last_name": "Test"},
     "viewer": {"first_name": "Viewer", "last_name": "Test"},

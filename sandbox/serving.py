@@ -1,9 +1,11 @@
 """Runs the application on a socket, and lets it go away and come back."""
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import Callable
+from typing import Any
 
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
@@ -80,8 +82,9 @@ class Service:
                     started = None
                 await self._serve_once(bound)
                 if self._away is not None and not stop.is_set():
-                    await asyncio.wait([asyncio.ensure_future(stop.wait())], timeout=self._away)
-                    self._away = None
+                    with contextlib.suppress(asyncio.TimeoutError):
+                        await asyncio.wait_for(stop.wait(), self._away)
+                self._away = None
         finally:
             watch.cancel()
 
@@ -101,4 +104,6 @@ class Service:
             await self._interrupt.wait()
             self.sandbox.stop.set()
 
-        await hypercorn_serve(self.sandbox.app, config, shutdown_trigger=interrupted, mode="asgi")
+        # Starlette's and Hypercorn's types of an application do not agree, the applications do.
+        app: Any = self.sandbox.app
+        await hypercorn_serve(app, config, shutdown_trigger=interrupted, mode="asgi")

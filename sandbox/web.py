@@ -14,12 +14,13 @@ from starlette.routing import Route
 from fiftyone_tator.sandbox import access, filters
 from fiftyone_tator.sandbox.access import Gate, User
 from fiftyone_tator.sandbox.database import dumps
-from fiftyone_tator.sandbox.errors import ApiError, BadFilter, BadRequest
+from fiftyone_tator.sandbox.errors import ApiError, BadFilter, BadRequest, invalid_body
 from fiftyone_tator.sandbox.signing import Signer
 from fiftyone_tator.sandbox.store import Store
 from fiftyone_tator.sandbox.streaming import ListAnswer, Stop
 
 MAX_BODY = 2_621_440
+_ID_LISTS = ("ids", "elemental_ids", "media_ids", "state_ids", "localization_ids")
 
 _ERROR_PAGE = """<html>
   <head>
@@ -94,6 +95,14 @@ class Call:
         """The query parameters with integers and lists of integers."""
         return filters.parse(self.raw_query)
 
+    @property
+    def selectors(self) -> dict[str, Any]:
+        """The body of a request that selects rows; empty without one."""
+        body = {} if self.body is None else self.body
+        if not isinstance(body, dict) or not all(isinstance(body.get(name, []), list) for name in _ID_LISTS):
+            raise invalid_body(self.body)
+        return body
+
     def require(self, level: int, project: int | None = None) -> int:
         """Refuses users below a level.
 
@@ -145,7 +154,18 @@ def answer(value: Any, status: int = 200) -> Response:
     return Response(dumps(value), status, media_type="application/json")
 
 
-async def _body(request: Request) -> Any:
+async def json_body(request: Request) -> Any:
+    """The body of a request.
+
+    Args:
+        request: the request
+
+    Returns:
+        the parsed JSON, None for no body
+
+    Raises:
+        BadRequest: if it is too large or no JSON
+    """
     data = b""
     async for chunk in request.stream():
         data += chunk
@@ -196,7 +216,7 @@ def api(server: Server, path: str, **handlers: Handler) -> Route:
 
     async def endpoint(request: Request) -> Response:
         try:
-            body = await _body(request)
+            body = await json_body(request)
             return await run_in_threadpool(_run, server, request, body, by_method, request.method)
         except ApiError as error:
             return answer(error.body(), error.status)

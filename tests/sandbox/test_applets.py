@@ -28,7 +28,7 @@ def host():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Host)
     server.seen, server.pages = [], {"/a.html": (200, PAGE), "/moved.html": (302, "/a.html")}
     server.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
     server.shutdown()
