@@ -79,8 +79,11 @@ def test_refused_values(api, attributes, message):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"x": 1.2}, {"y": -0.01}, {"width": "1"}, {"frame": ...}, {"frame": "0"}, {"type": ...}, {"points": [[2, 0]]}],
-)
+    [
+        {"x": 1.2}, {"y": -0.01}, {"width": "1"}, {"x": True}, {"frame": ...}, {"frame": "0"}, {"type": ...},
+        {"points": [[2, 0]]}, {"points": [["a", 0]]}, {"attributes": [1]}, {"parent": "x"},
+    ],
+)  # fmt: skip
 def test_refused_shapes(api, changes):
     """Coordinates outside the image and missing or wrong keys do not fit the schema."""
     assert api.refused("POST", api.lists, [api.spec(**changes)]) == SCHEMA

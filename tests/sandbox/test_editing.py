@@ -1,5 +1,7 @@
 """PATCH and DELETE of one localization, and what happens to marks."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 
@@ -165,3 +167,16 @@ def test_delete_by_an_old_id(api, prune):
     new = api.patch(id_, attributes={"Label": "second"})["id"]
     api.call("DELETE", f"/rest/Localization/{id_}", {"prune": prune})
     assert [row["id"] for row in api.rows([element])] == ([new] if prune else [])
+
+
+def test_parallel_edits_leave_one_row(api):
+    """Edits at the same time may lose each other, but one row stays visible and every mark is there once."""
+    (id_,), (element,) = api.make()
+    with ThreadPoolExecutor(8) as pool:
+        made = [
+            pool.submit(api.patch, id_, attributes={"count": number}, in_place=number % 4 == 0) for number in range(24)
+        ]
+        ids = {future.result()["id"] for future in made}
+    rows = api.rows([element], show_all_marks=1)
+    assert [row["mark"] for row in rows] == list(range(len(rows))) and len(rows) == 19
+    assert ids <= {row["id"] for row in rows} and api.row(element)["mark"] == 18

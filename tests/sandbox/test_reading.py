@@ -114,6 +114,13 @@ def test_an_empty_list_is_no_filter(api, key):
     assert set(ids) <= set(found)
 
 
+@pytest.mark.parametrize("body", [[1], {"ids": 5}, {"elemental_ids": "abc"}])
+def test_bodies_of_another_shape(api, body):
+    """A body that is no object of lists is refused, above all by a deletion."""
+    for method in ("PUT", "PATCH", "DELETE"):
+        assert api.refused(method, api.lists, body, version=api.version) == "Request body validation error"
+
+
 @pytest.mark.parametrize("name", ["version", "type", "after", "stop", "frame", "show_deleted"])
 def test_text_for_an_integer(api, name):
     """Text for an integer parameter names the parameter."""
