@@ -195,7 +195,7 @@ def map_fields(
         InvalidOption: if no chosen type has the label attribute, or a type has none and nobody chose
     """
     label = {kind.id: _label_of(kind, label_attribute) for kind in kinds}
-    if label_attribute is not None and not any(label.values()):
+    if label_attribute is not None and label_attribute not in label.values():
         raise InvalidOption(
             f"No chosen localization type has an attribute {label_attribute!r}. "
             f"Choose one of: {', '.join(label_candidates(kinds)) or '(there is none of text)'}."

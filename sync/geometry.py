@@ -30,13 +30,15 @@ def region(row: Localization, dtype: str) -> Region:
     """
     if dtype == "box":
         box = _box(row)
+        numbers = list(box)
     else:
         shape = points(row, dtype)
         if not shape:
             raise NoRegion("it has no geometry")
+        numbers = [number for point in shape for number in point]
         left, top = min(p[0] for p in shape), min(p[1] for p in shape)
         box = left, top, max(p[0] for p in shape) - left, max(p[1] for p in shape) - top
-    if not all(abs(value) <= _FARTHEST for value in box):
+    if not all(abs(number) <= _FARTHEST for number in numbers):
         raise NoRegion("its geometry makes no sense")
     x, y, w, h = box
     outside = x >= 1 or y >= 1 or x + w <= 0 or y + h <= 0
