@@ -17,55 +17,72 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 SIZE = (1920, 1080)
 
 
+class Stages:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._clock = time.perf_counter()
+
+    def end(self, name: str) -> None:
+        """Ends a stage: what passed since the last one ended was its time."""
+        now = time.perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0) + now - self._clock
+        self._clock = now
+
+
 def bare(facts: dict[str, Any], root: Path) -> dict[str, float]:
     """The least that any import has to do."""
-    from collections import defaultdict
-    from concurrent.futures import ThreadPoolExecutor
+    stages = Stages()
+    by_media, medias = bare_reading(facts)
+    stages.end("reading")
+    made = bare_crops(by_media, medias, root)
+    stages.end("crops")
+    bare_insert(made)
+    stages.end("insert")
+    return stages.seconds
 
+
+def bare_reading(facts: dict[str, Any]) -> tuple[dict[int, list[dict[str, Any]]], list[dict[str, Any]]]:
+    """Pages of rows by media, and the media with links."""
+    import httpx
+
+    by_media: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    project, page, after = facts["project"], [{}] * 5000, 0
+    with httpx.Client(base_url=facts["url"], headers={"Authorization": f"Token {facts['token']}"}, timeout=60) as http:
+        while len(page) == 5000:
+            query = {"type": facts["type"], "version": facts["version"], "after": after, "stop": 5000}
+            page = http.get(f"/rest/Localizations/{project}", params=query).json()
+            for row in page:
+                by_media[row["media"]].append(row)
+            after = page[-1]["id"] if page else after
+        ids = list(by_media)
+        medias = http.put(f"/rest/Medias/{project}", params={"presigned": 3600}, json={"ids": ids}).json()
+    return by_media, medias
+
+
+def bare_crops(by_media: dict[int, Any], medias: list[dict[str, Any]], root: Path) -> list[tuple[dict[str, Any], str]]:
+    """Downloads, decodes once, cuts and writes, in as many threads as the import has."""
     import cv2
-    import fiftyone as fo
-    import fiftyone.core.odm as foo
     import httpx
     import numpy as np
-    from bson import ObjectId
 
     from fiftyone_tator.media.crops import CropStyle, cut
 
-    stages, clock = {}, time.perf_counter()
-
-    def stage(name: str) -> None:
-        nonlocal clock
-        now = time.perf_counter()
-        stages[name], clock = now - clock, now
-
-    project, version, kind = facts["project"], facts["version"], facts["type"]
-    with httpx.Client(base_url=facts["url"], headers={"Authorization": f"Token {facts['token']}"}, timeout=60) as http:
-        rows: list[dict[str, Any]] = []
-        after = 0
-        while True:
-            query = {"type": kind, "version": version, "after": after, "stop": 5000}
-            page = http.get(f"/rest/Localizations/{project}", params=query).json()
-            rows += page
-            if len(page) < 5000:
-                break
-            after = page[-1]["id"]
-        by_media = defaultdict(list)
-        for row in rows:
-            by_media[row["media"]].append(row)
-        ids = list(by_media)
-        medias = http.put(f"/rest/Medias/{project}", params={"presigned": 3600}, json={"ids": ids}).json()
-    stage("reading")
-    plain, style = httpx.Client(timeout=60), CropStyle()
+    http, style = httpx.Client(timeout=60), CropStyle()
+    (root / "download").mkdir(parents=True)
 
     def download(media: dict[str, Any]) -> Path:
         path = root / "download" / f"{media['id']}_{media['name']}"
-        path.write_bytes(plain.get(media["media_files"]["image"][0]["path"]).content)
+        path.write_bytes(http.get(media["media_files"]["image"][0]["path"]).content)
         return path
 
     def crops(media: dict[str, Any], path: Path) -> list[tuple[dict[str, Any], str]]:
@@ -80,12 +97,18 @@ def bare(facts: dict[str, Any], root: Path) -> dict[str, float]:
             made.append((row, str(target)))
         return made
 
-    (root / "download").mkdir(parents=True)
     with ThreadPoolExecutor(4) as fetchers, ThreadPoolExecutor(os.cpu_count()) as cutters:
         downloads = [(media, fetchers.submit(download, media)) for media in medias]
         cutting = [cutters.submit(crops, media, path.result()) for media, path in downloads]
-        made = [pair for future in cutting for pair in future.result()]
-    stage("crops")
+        return [pair for future in cutting for pair in future.result()]
+
+
+def bare_insert(made: list[tuple[dict[str, Any], str]]) -> None:
+    """One insert_many of documents that the App can show."""
+    import fiftyone as fo
+    import fiftyone.core.odm as foo
+    from bson import ObjectId
+
     dataset = fo.Dataset("bare", persistent=True)
     documents = [
         {
@@ -101,8 +124,6 @@ def bare(facts: dict[str, Any], root: Path) -> dict[str, float]:
         for row, path in made
     ]
     foo.get_db_conn()[dataset._sample_collection_name].insert_many(documents)
-    stage("insert")
-    return stages
 
 
 def ours(facts: dict[str, Any], root: Path) -> dict[str, float]:
@@ -111,22 +132,20 @@ def ours(facts: dict[str, Any], root: Path) -> dict[str, float]:
     from fiftyone_tator.sync.options import ImportOptions
     from fiftyone_tator.tator_client import Tator
 
-    stages: dict[str, float] = {}
-    clock, current = time.perf_counter(), "connecting"
+    stages, current = Stages(), "connecting"
 
     def report(progress: Any) -> None:
-        nonlocal clock, current
+        nonlocal current
         if progress.stage != current:
-            now = time.perf_counter()
-            stages[current] = stages.get(current, 0) + now - clock
-            clock, current = now, progress.stage
+            stages.end(current)
+            current = progress.stage
 
     with Tator(facts["url"], facts["token"]) as client:
         result = import_project(client, ImportOptions(project=facts["project"]), root=root, report=report)
-    stages[current] = time.perf_counter() - clock
+    stages.end(current)
     if result.created != facts["boxes"]:
         raise SystemExit(f"The import made {result.created} samples of {facts['boxes']}: {result.as_json()}")
-    return stages
+    return stages.seconds
 
 
 def child(way: str, facts: dict[str, Any]) -> None:
@@ -134,15 +153,14 @@ def child(way: str, facts: dict[str, Any]) -> None:
     import fiftyone as fo
 
     fo.list_datasets()
-    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     with tempfile.TemporaryDirectory(prefix="import-benchmark-") as folder:
-        started = time.perf_counter()
+        started, busy = time.perf_counter(), time.process_time()
         stages = {"bare": bare, "ours": ours}[way](facts, Path(folder))
-        seconds = time.perf_counter() - started
+        seconds, busy = time.perf_counter() - started, time.process_time() - busy
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     for name in fo.list_datasets():
         fo.delete_dataset(name)
-    print(json.dumps({"seconds": seconds, "stages": stages, "peak_mb": peak, "before_mb": base}))
+    print(json.dumps({"seconds": seconds, "stages": stages, "peak_mb": peak, "cpu": busy}))
 
 
 def run(way: str, facts: dict[str, Any]) -> dict[str, Any]:
@@ -219,6 +237,7 @@ def report(options: argparse.Namespace, figures: dict[str, list[dict[str, Any]]]
         medians[way] = statistics.median(seconds)
         peak = max(figure["peak_mb"] for figure in found)
         print(f"{way}: median {medians[way]:.2f} s ({min(seconds):.2f} to {max(seconds):.2f}), peak {peak:.0f} MB")
+        print(f"    of processor: {statistics.median(figure['cpu'] for figure in found):.2f} s")
         for stage in found[0]["stages"]:
             print(f"    {stage}: {statistics.median(figure['stages'][stage] for figure in found):.2f} s")
     ratios = [b["seconds"] / a["seconds"] for a, b in zip(figures["bare"], figures["ours"], strict=True)]
