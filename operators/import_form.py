@@ -1,17 +1,36 @@
-"""The import's form and its result page. Nothing here asks a server: a loader does that beside the form."""
+"""The import's form. Nothing here asks a server: loaders do that beside the form, one question each.
 
+The App writes the default of each field into the parameters, as if somebody had typed it. So a field's default is what
+presets and the config file say, and it follows them for as long as nobody touches the field.
+"""
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.operators.types as types
 
-from fiftyone_tator.operators.presets import CONFIG_FILE, layers
-from fiftyone_tator.operators.servers import servers
-from fiftyone_tator.sync.options import OPTION_NAMES, ImportOptions
-from fiftyone_tator.sync.results import summary
+from fiftyone_tator.operators import load_import_options as loader
+from fiftyone_tator.operators.presets import CONFIG_FILE, LOADED, presets
+from fiftyone_tator.operators.servers import choose, servers
+from fiftyone_tator.sync.options import ImportOptions
 from fiftyone_tator.tator_client import TatorError
 
-LOADER = "@tator/sync/load_import_options"
-_MOST_REASONS = 12
+_COUNTED = (
+    "server",
+    "project",
+    "versions",
+    "types",
+    "label_attribute",
+    "include_classes",
+    "image_extensions",
+    "max_samples",
+    CONFIG_FILE,
+)
+"""What changes the preview."""
 
 
 def form(ctx: Any) -> types.Property:
@@ -25,137 +44,234 @@ def form(ctx: Any) -> types.Property:
     """
     inputs = types.Object()
     try:
-        known = servers(ctx.secrets)
-        merged = _merged(ctx)
+        given = _Given.of(ctx)
+        known = [server.url for server in servers(ctx.secrets)]
+        url = choose(ctx.secrets, given.get("server")).url
     except TatorError as problem:
-        inputs.view("problem", types.Error(label="Tator cannot be reached yet", description=str(problem)))
-        inputs.bool("problem_stays", invalid=True, error_message=str(problem), view=types.HiddenView())
-        return types.Property(inputs, view=_page())
-    if len(known) > 1:
-        urls = [server.url for server in known]
-        inputs.enum("server", urls, default=merged.get("server", urls[0]), label="Tator server")
-    given = {key: value for key, value in ctx.params.items() if key in (*OPTION_NAMES, CONFIG_FILE)}
-    inputs.loader(
-        "loaded",
-        type=types.Object(),
-        operator=LOADER,
-        params=given,
-        label="Asking Tator ...",
-        dependencies=[*OPTION_NAMES, CONFIG_FILE],
+        _closed(inputs, "The import is not set up yet", str(problem))
+    else:
+        if len(known) > 1:
+            inputs.enum("server", known, default=given.weaker.get("server", known[0]), label="Tator server")
+        _ask(inputs, loader.PROJECTS, {"server": url}, f"Asking {url} for its projects ...")
+        _body(inputs, given, url)
+    return types.Property(inputs, view=types.PromptView(label="Import from Tator", submit_button_label="Import"))
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What the form holds so far.
+
+    Args:
+        params: the parameters
+        weaker: what presets and the config file say, which parameters outdo
+    """
+
+    params: Mapping[str, Any]
+    weaker: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, ctx: Any) -> "_Given":
+        found: dict[str, Any] = {}
+        for _, layer in presets(ctx.dataset):
+            found.update({key: value for key, value in layer.items() if _said(value)})
+        file = ctx.params.get(CONFIG_FILE) or found.get(CONFIG_FILE)
+        answer = cls(ctx.params, found).answer(loader.FILE, {CONFIG_FILE: file})
+        found.update({key: value for key, value in answer.get("options", {}).items() if _said(value)})
+        return cls(ctx.params, found)
+
+    def get(self, name: str) -> Any:
+        value = self.params.get(name)
+        return value if _said(value) else self.weaker.get(name)
+
+    def answer(self, question: str, about: Mapping[str, Any]) -> dict[str, Any]:
+        """The loader's answer to this very question; empty until it is there."""
+        return dict((self.params.get(_name(question, about)) or {}).get("data") or {})
+
+
+def _said(value: Any) -> bool:
+    return value is not None and value != "" and value != []
+
+
+def _name(question: str, about: Mapping[str, Any]) -> str:
+    """The loader's parameter, one for each question.
+
+    A loader with one name for all would load anew when parameters change, but then still with the question from before
+    the change: the App sends the new form a moment later.
+    """
+    return f"{LOADED}{question}_{zlib.crc32(json.dumps(about, sort_keys=True).encode()):08x}"
+
+
+def _ask(inputs: types.Object, question: str, about: Mapping[str, Any], label: str) -> None:
+    params = {"ask": question, "about": about}
+    inputs.loader(_name(question, about), type=types.Object(), operator=loader.URI, params=params, label=label)
+
+
+def _closed(inputs: types.Object, title: str, reason: str) -> None:
+    """Says why nothing can be imported, and keeps the button from trying."""
+    inputs.view("closed", types.Error(label=title, description=reason))
+    inputs.bool("blocked", invalid=True, error_message=title, view=types.HiddenView())
+
+
+def _body(inputs: types.Object, given: _Given, url: str) -> None:
+    found = given.answer(loader.PROJECTS, {"server": url})
+    if "problem" in found:
+        _closed(inputs, f"{url} cannot be used now", found["problem"])
+    if "projects" not in found:
+        return
+    project = _project(inputs, given, found["projects"])
+    if project is not None:
+        about = {"server": url, "project": project}
+        _ask(inputs, loader.CHOICES, about, f"Asking for the versions and types of {project} ...")
+        choices = given.answer(loader.CHOICES, about)
+        if "problem" in choices:
+            inputs.view("problem", types.Error(label="This project cannot be read", description=choices["problem"]))
+        if "versions" in choices:
+            _of_project(inputs, given, choices)
+            _counts(inputs, given)
+    inputs.bool("more", default=False, label="More options", view=types.SwitchView())
+    if given.get("more"):
+        _more(inputs, given)
+    _file(inputs, given)
+
+
+def _project(inputs: types.Object, given: _Given, projects: Iterable[Sequence[Any]]) -> Any:
+    """The field for the project; the project that it holds, or None."""
+    view = types.AutocompleteView(allow_user_input=False)
+    names = [name for _, name in projects]
+    default = given.weaker.get("project")
+    for number, name in projects:
+        value = str(number) if names.count(name) > 1 or name.isdecimal() else name
+        view.add_choice(value, label=f"{name} ({number})")
+        default = value if default in (number, str(number), name) else default
+    inputs.str("project", view=view, default=default, required=True, label="Project")
+    return given.params.get("project") or default
+
+
+def _of_project(inputs: types.Object, given: _Given, choices: Mapping[str, Any]) -> None:
+    versions = [(number, name, name) for number, name in choices["versions"]]
+    _several(inputs, given, "versions", versions, "Versions", "All, if you choose none")
+    kinds = [(kind["id"], kind["name"], f"{kind['name']} ({kind['dtype']})") for kind in choices["types"]]
+    _several(inputs, given, "types", kinds, "Localization types", "All box types, if you choose none")
+    chosen = _chosen_types(choices["types"], given.get("types"))
+    found = _label(inputs, given, chosen)
+    classes = [name for kind in chosen for name in kind["classes"].get(given.get("label_attribute") or found, ())]
+    _several(
+        inputs,
+        given,
+        "include_classes",
+        [(name, name, name) for name in dict.fromkeys(classes)],
+        "Classes",
+        "All, if you name none; press enter after each",
+        free=True,
     )
-    _choices(inputs, (ctx.params.get("loaded") or {}).get("data") or {}, merged)
-    return types.Property(inputs, view=_page())
-
-
-def _page() -> types.PromptView:
-    return types.PromptView(label="Import from Tator", submit_button_label="Import")
-
-
-def _merged(ctx: Any) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    for _, layer in layers(ctx.dataset, ctx.params):
-        merged.update({key: value for key, value in layer.items() if value not in (None, "", [])})
-    return merged
-
-
-def _choices(inputs: types.Object, loaded: dict[str, Any], merged: dict[str, Any]) -> None:
-    project = types.AutocompleteView(allow_user_input=False)
-    names = [name for _, name in loaded.get("projects", ())]
-    for number, name in loaded.get("projects", ()):
-        project.add_choice(str(number) if names.count(name) > 1 else name, label=f"{name} ({number})")
-    inputs.str(
-        "project",
-        view=project,
-        default=str(merged["project"]) if "project" in merged else None,
-        required=True,
-        label="Project",
-        description="The Tator project to import from",
+    _dataset(inputs, given, choices["dataset_name"])
+    inputs.int(
+        "max_samples",
+        default=given.weaker.get("max_samples"),
+        min=1,
+        label="Sample limit",
+        description="The first so many; all, if left empty",
+        view=types.View(space=6, placeholder="No limit"),
     )
-    if "versions" in loaded:
-        _of_project(inputs, loaded, merged)
-    if loaded.get("preview"):
-        inputs.view("preview", types.Notice(label=loaded["preview"]))
-    if loaded.get("problem"):
-        inputs.view("problem", types.Error(label="This cannot be imported", description=loaded["problem"]))
 
 
-def _of_project(inputs: types.Object, loaded: dict[str, Any], merged: dict[str, Any]) -> None:
-    _several(inputs, "versions", loaded["versions"], merged, "Versions", "All of them if you choose none")
-    kinds = {name: f"{name} ({dtype})" for name, dtype in loaded["types"]}
-    _several(inputs, "types", kinds, merged, "Localization types", "The box types if you choose none")
-    labels = types.DropdownView()
-    for name in loaded["labels"]:
-        labels.add_choice(name, label=name)
+def _chosen_types(kinds: Sequence[dict[str, Any]], wanted: Sequence[Any] | None) -> list[dict[str, Any]]:
+    if not wanted:
+        return [kind for kind in kinds if kind["dtype"] == "box"] or list(kinds)
+    return [kind for kind in kinds if kind["name"] in wanted or kind["id"] in wanted]
+
+
+def _label(inputs: types.Object, given: _Given, chosen: Sequence[Mapping[str, Any]]) -> str | None:
+    """The field for the label attribute; the attribute that is found by itself, or None."""
+    view = types.DropdownView(space=6)
+    for name in dict.fromkeys(name for kind in chosen for name in kind["labels"]):
+        view.add_choice(name, label=name)
+    own = {kind["label"] for kind in chosen}
+    found: str | None = own.pop() if len(own) == 1 else None
     inputs.str(
         "label_attribute",
-        view=labels,
-        default=merged.get("label_attribute", loaded["label"]),
-        required=loaded["label"] is None,
+        view=view,
+        default=given.weaker.get("label_attribute", found),
+        required=any(kind["label"] is None for kind in chosen),
         label="Label attribute",
-        description="The attribute that becomes the label of ground_truth",
+        description="It becomes the label of ground_truth",
     )
-    _several(inputs, "include_classes", loaded["classes"], merged, "Classes", "All if you name none", free=True)
-    inputs.int("max_samples", default=merged.get("max_samples"), min=1, label="At most so many samples")
-    inputs.str("dataset_name", default=merged.get("dataset_name", loaded["dataset_name"]), label="Dataset")
-    inputs.bool("more", default=False, label="More options", view=types.SwitchView())
-    _more(inputs, merged)
+    return given.weaker.get("label_attribute", found)
 
 
-def _more(inputs: types.Object, merged: dict[str, Any]) -> None:
+def _dataset(inputs: types.Object, given: _Given, default: str) -> None:
+    name = given.get("dataset_name") or default
+    inputs.str(
+        "dataset_name",
+        default=given.weaker.get("dataset_name", default),
+        label="Dataset",
+        description="It exists, and is brought up to date" if fo.dataset_exists(name) else "It will be made",
+        view=types.View(space=6),
+    )
+
+
+def _counts(inputs: types.Object, given: _Given) -> None:
+    about = {name: given.params[name] for name in _COUNTED if _said(given.params.get(name))}
+    _ask(inputs, loader.COUNTS, about, "Counting what would come ...")
+    found = given.answer(loader.COUNTS, about)
+    if "text" in found:
+        inputs.view("preview", types.Notice(label=found["text"]))
+    if "problem" in found:
+        inputs.view("problem", types.Error(label="This cannot be imported", description=found["problem"]))
+
+
+def _more(inputs: types.Object, given: _Given) -> None:
     def default(name: str) -> Any:
-        return merged.get(name, ImportOptions.model_fields[name].default)
+        return given.weaker.get(name, ImportOptions.model_fields[name].default)
 
-    if not merged.get("more"):
-        return
-    inputs.int("crop_size", default=default("crop_size"), min=16, max=4096, label="Longest side of a crop in pixels")
-    inputs.float("padding", default=default("padding"), min=0, max=4, label="Padding, as a fraction of the size")
-    inputs.enum("crop_format", ["jpg", "png"], default=default("crop_format"), label="Format of the crops")
-    _several(inputs, "image_extensions", [".jpg", ".png"], merged, "Extensions of media names", "All", free=True)
+    third = types.View(space=4)
+    inputs.int("crop_size", default=default("crop_size"), min=16, max=4096, label="Longest side, pixels", view=third)
+    inputs.float("padding", default=default("padding"), min=0, max=4, label="Padding, part of the size", view=third)
+    formats = types.DropdownView(space=4)
+    for name in ("jpg", "png"):
+        formats.add_choice(name, label=name)
+    inputs.enum("crop_format", formats.values(), default=default("crop_format"), label="Format", view=formats)
+    extensions = [(name, name, name) for name in (".jpg", ".png", ".tif")]
+    _several(
+        inputs, given, "image_extensions", extensions, "Extensions of media names", "All, if you name none", free=True
+    )
     inputs.str(
         CONFIG_FILE,
+        default=given.weaker.get(CONFIG_FILE),
         label="Config file",
-        description="A YAML or JSON file with any of these options, on the machine that runs the import",
+        description="YAML or JSON, where the import runs",
+        view=types.View(space=6, placeholder="/path/to/options.yml"),
     )
+
+
+def _file(inputs: types.Object, given: _Given) -> None:
+    file = given.get(CONFIG_FILE)
+    if not file:
+        return
+    about = {CONFIG_FILE: file}
+    _ask(inputs, loader.FILE, about, f"Reading {file} ...")
+    found = given.answer(loader.FILE, about)
+    if "problem" in found:
+        inputs.view("file_problem", types.Error(label="The config file cannot be used", description=found["problem"]))
 
 
 def _several(
     inputs: types.Object,
+    given: _Given,
     name: str,
-    choices: Any,
-    merged: dict[str, Any],
+    choices: Iterable[tuple[Any, str, str]],
     label: str,
     description: str,
     *,
     free: bool = False,
 ) -> None:
-    view = types.AutocompleteView(multiple=True, allow_user_input=free, allow_duplicates=False)
-    for choice in choices:
-        view.add_choice(choice, label=choices[choice] if isinstance(choices, dict) else choice)
-    inputs.list(
-        name, types.String(), view=view, default=merged.get(name), required=False, label=label, description=description
-    )
-
-
-def result_page(results: dict[str, Any]) -> types.Property:
-    """What came, what was left out and why.
-
-    Args:
-        results: from :meth:`fiftyone_tator.sync.results.ImportResult.as_json`
-    """
-    outputs = types.Object()
-    outputs.md(_markdown(results))
-    return types.Property(outputs, view=types.View(label="Imported from Tator"))
-
-
-def _markdown(results: dict[str, Any]) -> str:
-    lines = [f"**{results.get('dataset', '')}**: {summary(results)} ({results.get('seconds', 0):,.1f} s)."]
-    for title, key in (("Left out", "left_out"), ("Imported, but not in full", "notes")):
-        groups = results.get(key) or []
-        if groups:
-            lines += ["", f"**{title}**", ""]
-        for group in groups[:_MOST_REASONS]:
-            examples = "; ".join(group["examples"][:3])
-            lines.append(
-                f"- {group['count']:,} x {group['reason']} ({examples}{', ...' if group['count'] > 3 else ''})"
-            )
-    return "\n".join(lines)
+    """A field for several names; each choice is an id, a name and what is shown."""
+    view = types.AutocompleteView(multiple=True, allow_user_input=free, allow_duplicates=False, space=6)
+    names = {}
+    for number, value, shown in choices:
+        view.add_choice(value, label=shown)
+        names[number] = value
+    default = given.weaker.get(name)
+    if default is not None:
+        default = [names.get(item, item) for item in default]
+    inputs.list(name, types.String(), view=view, default=default, required=False, label=label, description=description)

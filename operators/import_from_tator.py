@@ -5,7 +5,9 @@ from typing import Any
 
 import fiftyone.operators as foo
 
-from fiftyone_tator.operators.import_form import form, result_page
+from fiftyone_tator.operators import show_import_result
+from fiftyone_tator.operators.import_form import form
+from fiftyone_tator.operators.import_result import failure_page, result_page
 from fiftyone_tator.operators.presets import layers
 from fiftyone_tator.operators.running import from_app, run, stream
 from fiftyone_tator.operators.servers import choose, connect
@@ -38,8 +40,8 @@ class ImportFromTator(foo.Operator):  # type: ignore[misc]
         return form(ctx)
 
     def resolve_output(self, ctx: Any) -> Any:
-        """The page that says what came and what was left out."""
-        return result_page(ctx.results)
+        """The page that says what came and what was left out; none for the App, which was shown it already."""
+        return result_page(ctx.results) if ctx.results else None
 
     def resolve_run_name(self, ctx: Any) -> str:
         """How the run is called in lists of runs."""
@@ -61,10 +63,13 @@ class ImportFromTator(foo.Operator):  # type: ignore[misc]
             with connect(choose(ctx.secrets, options.server)) as client:
                 return import_project(client, options, report=report).as_json()
 
-        def finish(result: dict[str, Any]) -> Iterator[Any]:
-            yield ctx.trigger("open_dataset", {"dataset": result["dataset"]})
+        def done(result: dict[str, Any]) -> Iterator[Any]:
+            yield ctx.trigger(show_import_result.URI, {"results": result})
 
-        return stream(ctx, work, finish) if from_app(ctx) else run(ctx, work)
+        def failed(reason: str) -> Iterator[Any]:
+            yield ctx.trigger("show_output", {"outputs": failure_page(reason).to_json(), "results": {}})
+
+        return stream(ctx, work, done, failed) if from_app(ctx) else run(ctx, work)
 
     def __call__(
         self,

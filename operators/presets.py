@@ -10,8 +10,10 @@ from fiftyone_tator.sync.options import load_config
 
 PLUGIN = "@tator/sync"
 CONFIG_FILE = "config_file"
-FORM_ONLY = frozenset({CONFIG_FILE, "loaded", "more", "intro", "preview", "problem", "view_target"})
+FORM_ONLY = frozenset({CONFIG_FILE, "more", "view_target"})
 """Parameters that are no options of an import: the form's own."""
+LOADED = "loaded_"
+"""How the parameters begin that hold what the form's loaders brought."""
 
 Layer = tuple[str, Mapping[str, Any]]
 
@@ -60,7 +62,8 @@ def layers(dataset: Any, params: Mapping[str, Any]) -> list[Layer]:
     )
     if file:
         found.append((f"Config file {file}", load_config(file)))
-    found.append(("The operator's parameters", {k: v for k, v in params.items() if k not in FORM_ONLY}))
+    said = {key: value for key, value in params.items() if key not in FORM_ONLY and not key.startswith(LOADED)}
+    found.append(("The operator's parameters", said))
     return found
 
 

@@ -5,9 +5,6 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, TypeVar
 
-from fiftyone.operators.executor import ExecutionResult
-from fiftyone.operators.message import GeneratedMessage, MessageType
-
 from fiftyone_tator.sync.progress import Cancelled, Progress, Report
 from fiftyone_tator.tator_client import TatorError
 
@@ -47,24 +44,32 @@ def run(ctx: Any, work: Work) -> dict[str, Any]:
         raise OperatorFailed(str(error)) from None
 
 
-def stream(ctx: Any, work: Work, finish: Callable[[dict[str, Any]], Iterator[Any]]) -> Generator[Any, None, None]:
+def stream(
+    ctx: Any,
+    work: Work,
+    done: Callable[[dict[str, Any]], Iterator[Any]],
+    failed: Callable[[str], Iterator[Any]],
+) -> Generator[Any, None, None]:
     """Does the work in a thread and tells the App how far it is.
+
+    The App gets no result of an execution, only requests to show things. The window in which it shows progress stays
+    until something else is shown in it, so a result or an error of its own would come up underneath.
 
     Args:
         ctx: the execution context
         work: the work, which reports how far it is; stops at its next report if nobody listens any more
-        finish: the messages that follow when it is done
+        done: the messages that show a result
+        failed: the messages that show why the work failed
 
     Yields:
-        messages for the App: progress, then ``finish``, then the result or the reason of failure
+        messages for the App: progress, then those of ``done`` or ``failed``
     """
     try:
         result = yield from _progress(ctx, work)
     except TatorError as error:
-        yield _Failure(str(error))
-        return
-    yield from finish(result)
-    yield GeneratedMessage(MessageType.SUCCESS, cls=ExecutionResult, body=_Body(result))
+        yield from failed(str(error))
+    else:
+        yield from done(result)
 
 
 def _progress(ctx: Any, work: Work) -> Generator[Any, None, dict[str, Any]]:
@@ -96,24 +101,3 @@ def _progress(ctx: Any, work: Work) -> Generator[Any, None, dict[str, Any]]:
     if isinstance(outcome[0], BaseException):
         raise outcome[0]
     return dict(outcome[0])
-
-
-class _Body:
-    """A result as the App's ``resolve_output`` gets it."""
-
-    def __init__(self, result: dict[str, Any]) -> None:
-        self._result = result
-
-    def to_json(self) -> dict[str, Any]:
-        return self._result
-
-
-class _Failure(GeneratedMessage):  # type: ignore[misc]
-    """A message that the App shows as the operator's error, without a stack trace."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(MessageType.ERROR, cls=ExecutionResult, body=None)
-        self._reason = reason
-
-    def to_json(self) -> dict[str, Any]:
-        return {**super().to_json(), "error": self._reason, "error_message": self._reason}

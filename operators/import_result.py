@@ -1,0 +1,53 @@
+"""The pages that end an import: what came, what was left out and why; or why nothing came."""
+
+from typing import Any
+
+import fiftyone.operators.types as types
+
+from fiftyone_tator.sync.results import summary
+
+_MOST_REASONS = 12
+_MOST_EXAMPLES = 3
+
+
+def result_page(results: dict[str, Any]) -> types.Property:
+    """What came, what was left out and why.
+
+    Args:
+        results: from :meth:`fiftyone_tator.sync.results.ImportResult.as_json`
+    """
+    outputs = types.Object()
+    outputs.view(
+        "summary",
+        types.Success(
+            label=f"{results['dataset']}: {summary(results)}",
+            description=f"{results['pictures']:,} pictures were read, in {results['seconds']:,.1f} s.",
+        ),
+    )
+    for name, title in (("left_out", "Left out"), ("notes", "Imported, but not in full")):
+        groups = results.get(name) or []
+        if groups:
+            outputs.md(_reasons(title, groups), name=name)
+    return types.Property(outputs, view=types.View(label="Imported from Tator"))
+
+
+def failure_page(reason: str) -> types.Property:
+    """Why nothing came.
+
+    Args:
+        reason: what went wrong and what to do, in words
+    """
+    outputs = types.Object()
+    outputs.view("reason", types.Error(label="The import stopped", description=reason))
+    return types.Property(outputs, view=types.View(label="Import from Tator"))
+
+
+def _reasons(title: str, groups: list[dict[str, Any]]) -> str:
+    lines = [f"**{title}**", ""]
+    for group in groups[:_MOST_REASONS]:
+        examples = group["examples"][:_MOST_EXAMPLES]
+        more = ", ..." if group["count"] > len(examples) else ""
+        lines.append(f"- {group['count']:,}: {group['reason']} ({'; '.join(examples)}{more})")
+    if len(groups) > _MOST_REASONS:
+        lines.append(f"- {len(groups) - _MOST_REASONS} more reasons; the result holds them all")
+    return "\n".join(lines)
