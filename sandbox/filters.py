@@ -159,12 +159,16 @@ def annotations(
     """
     selection = Selection(table)
     scope = Scope(table, dtypes, casts=selection.casts)
-    selection.add("project = ?", project)
-    for name in ("type", "frame", "elemental_id"):
+    # A plus sign keeps SQLite from looking through a whole version where a few rows are named.
+    plain = "+" if _names_rows(query, body or {}) else ""
+    selection.add(f"{plain}project = ?", project)
+    for name in ("type", "frame"):
         if name in query:
-            selection.add(f"{name} = ?", query[name])
+            selection.add(f"{plain}{name} = ?", query[name])
     if "version" in query:
-        selection.add(f"version in ({', '.join('?' * len(query['version']))})", *query["version"])
+        selection.add(f"{plain}version in ({', '.join('?' * len(query['version']))})", *query["version"])
+    if "elemental_id" in query:
+        selection.add("elemental_id = ?", query["elemental_id"])
     _add_live(selection, query, all_marks)
     _add_related(selection, query)
     _add_body(selection, body or {})
@@ -174,6 +178,11 @@ def annotations(
         _hide_parents(selection)
     _add_paging(selection, scope, query)
     return selection
+
+
+def _names_rows(query: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
+    in_query = any(name in query for name in ("elemental_id", "media_id", "related_id"))
+    return in_query or any(body.get(name) for name in ("ids", "elemental_ids", "media_ids", "state_ids"))
 
 
 def _add_live(selection: Selection, query: Mapping[str, Any], all_marks: bool) -> None:
