@@ -36,7 +36,7 @@ def test_a_dot_anywhere_on_the_picture_is_a_region_without_extent(x: float, y: f
 
 @given(fraction, fraction, step, step)
 def test_a_lines_region_reaches_from_end_to_end(x: float, y: float, u: float, v: float) -> None:
-    assume(max(x, x + u) > 0 and max(y, y + v) > 0 and min(x, x + u) < 1 and min(y, y + v) < 1)
+    assume(max(x, x + u) > 1e-9 and max(y, y + v) > 1e-9 and min(x, x + u) < 1 and min(y, y + v) < 1)
     row = localization(x=x, y=y, u=u, v=v)
     ends = [[x, y], [x + u, y + v]]
     assert points(row, "line") == ends
