@@ -201,9 +201,11 @@ class BaseStore:
         Returns:
             the number of rows removed
         """
-        others = {"dataset": {"$nin": list(existing)}}
-        self._medias.delete_many(others)
-        return self._rows.delete_many(others).deleted_count
+        gone = set(self._rows.distinct("dataset")) - set(existing) - {self._dataset}
+        if not gone:
+            return 0
+        self._medias.delete_many({"dataset": {"$in": list(gone)}})
+        return self._rows.delete_many({"dataset": {"$in": list(gone)}}).deleted_count
 
     def _key(self, identity: Identity) -> dict[str, Any]:
         return {"dataset": self._dataset, "version": identity[0], "elemental_id": identity[1]}

@@ -169,6 +169,7 @@ class _Run:
     ) -> ImportResult:
         store = BaseStore(foo.get_db_conn(), datasets.dataset_id(dataset))
         store.prepare()
+        store.forget_other_datasets(foo.get_db_conn()["datasets"].distinct("_id"))
         run = ObjectId()
         info = datasets.describe(self.scope, fields, dataset.info.get(datasets.INFO))
         datasets.declare(dataset, self.scope, fields)
