@@ -202,11 +202,6 @@ def _media_in(table: str, sql: str) -> str:
     return f"id in (select state from state_media where media in ({sql}))"
 
 
-def _states_of(table: str) -> tuple[str, str, str]:
-    """For related ids: a state's localizations, or a localization's states."""
-    return ("localization", "state", "id") if table == "localization" else ("state", "localization", "id")
-
-
 def _add_related(selection: Selection, query: Mapping[str, Any]) -> None:
     each = "select value from json_each(?)"
     if "media_id" in query:
@@ -220,9 +215,9 @@ def _add_related(selection: Selection, query: Mapping[str, Any]) -> None:
 
 
 def _add_members(selection: Selection, ids: Any) -> None:
-    own, other, column = _states_of(selection.table)
+    own, other = ("localization", "state") if selection.table == "localization" else ("state", "localization")
     each = "select value from json_each(?)"
-    selection.add(f"{column} in (select {own} from state_localization where {other} in ({each}))", dumps(list(ids)))
+    selection.add(f"id in (select {own} from state_localization where {other} in ({each}))", dumps(list(ids)))
 
 
 def _add_body(selection: Selection, body: Mapping[str, Any]) -> None:

@@ -103,7 +103,8 @@ def _picture(media: dict[str, object], frame: int) -> str:
     if files.get("image"):
         return f'<img src="{html.escape(files["image"][0]["path"])}" alt="">'
     if files.get("streaming"):
-        seconds = frame / float(str(media["fps"] or 1))
+        # The middle of the frame: its very start may still show the one before.
+        seconds = (frame + 0.5) / float(str(media["fps"] or 1))
         return f'<video controls src="{html.escape(files["streaming"][-1]["path"])}#t={seconds:.3f}"></video>'
     return "<p>This media has no files.</p>"
 
@@ -115,9 +116,12 @@ def _description(chosen: sqlite3.Row | None, frame: int) -> str:
         "version": chosen["version"],
         "frame": frame,
         "mark": chosen["mark"],
-        "attributes": json.loads(chosen["attributes"]),
+        **json.loads(chosen["attributes"]),
     }
-    items = "".join(f"<dt>{name}</dt><dd>{html.escape(str(value))}</dd>" for name, value in values.items())
+    items = "".join(
+        f"<dt>{html.escape(name)}</dt><dd>{html.escape(value if isinstance(value, str) else json.dumps(value))}</dd>"
+        for name, value in values.items()
+    )
     return f'<h2 id="selected">{chosen["elemental_id"]}</h2><dl>{items}</dl>'
 
 

@@ -133,7 +133,7 @@ def error_page(title: str, more: str = "", status: int = 500) -> Response:
         the answer
     """
     text = _ERROR_PAGE.format(html.escape(title), html.escape(more))
-    return Response(text, status, media_type="text/html", headers={"connection": "close"} if status != 500 else None)
+    return Response(text, status, media_type="text/html")
 
 
 def not_found_page() -> Response:
