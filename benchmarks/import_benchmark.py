@@ -22,6 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from fiftyone_tator.cli.mongo import start
+
 SIZE = (1920, 1080)
 
 
@@ -204,13 +206,18 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory(prefix="import-benchmark-") as name:
         folder = Path(name)
+        mongod, address = start(folder / "mongo")
         os.environ.update(
-            FIFTYONE_DATABASE_DIR=str(folder / "mongo"),
+            FIFTYONE_DATABASE_URI=address,
             FIFTYONE_DATABASE_NAME="benchmark",
             FIFTYONE_DO_NOT_TRACK="true",
             FIFTYONE_DATABASE_VALIDATION="false",
         )
-        return measure(options, folder)
+        try:
+            return measure(options, folder)
+        finally:
+            mongod.terminate()
+            mongod.wait()
 
 
 def measure(options: argparse.Namespace, folder: Path) -> int:

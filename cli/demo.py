@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from fiftyone_tator.cli import mongo
 from fiftyone_tator.cli.install import link_plugin
 from fiftyone_tator.cli.processes import Failed, Processes, is_free
 
@@ -36,16 +37,13 @@ def environment(folder: Path) -> dict[str, str]:
     Args:
         folder: the demo's folder
     """
-    variables = {
+    return {
         "FIFTYONE_PLUGINS_DIR": str(folder / "plugins"),
         "FIFTYONE_TATOR_DIR": str(folder / "files"),
         "FIFTYONE_DO_NOT_TRACK": "true",
         "FIFTYONE_DATABASE_VALIDATION": "false",
         "FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS": "true",
     }
-    if "FIFTYONE_DATABASE_URI" not in os.environ:
-        variables["FIFTYONE_DATABASE_DIR"] = str(folder / "mongo")
-    return variables
 
 
 def main(argv: list[str]) -> int:
@@ -79,20 +77,23 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _run(options: argparse.Namespace, folder: Path) -> None:
-    (folder / "mongo").mkdir(parents=True, exist_ok=True)
     link_plugin(folder / "plugins")
     with Processes(folder / "logs", environment(folder)) as processes:
+        if mongo.URI not in os.environ:
+            port = mongo.free_port()
+            processes.start_program("MongoDB", mongo.command(folder / "mongo", port))
+            processes.environment[mongo.URI] = f"mongodb://127.0.0.1:{port}"
+            processes.wait_until(lambda: mongo.answers(port), "MongoDB")
         print("Starting the Tator sandbox ...", flush=True)
         facts = _start_sandbox(processes, folder, options.sandbox_port)
         project = facts["projects"][-1]
-        port = options.port or app_port(project["id"])
         processes.environment |= {
             "FIFTYONE_DATABASE_NAME": f"{DATABASE}_{project['id']}",
             "FIFTYONE_TATOR_URL": facts["url"],
             "FIFTYONE_TATOR_TOKEN": facts["tokens"]["editor"],
         }
         print(f"Importing its project {project['name']!r} and starting the App ...", flush=True)
-        address = _start_app(processes, port)
+        address = _start_app(processes, options.port or app_port(project["id"]))
         imported = _import(processes, project["id"])
         processes.wait_until(lambda: _answers(address), "the App")
         _tell(facts, imported, f"{address}/datasets/{imported['dataset']}")

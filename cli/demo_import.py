@@ -18,10 +18,11 @@ def main(project: int) -> int:
         the exit code
     """
     import fiftyone.operators as foo
+    from fiftyone.operators.executor import ExecutionError
 
     try:
         result = foo.execute_operator(NAME, ctx={"params": {"project": project, "padding": 0.2}}).result
-    except foo.ExecutionError as error:
+    except ExecutionError as error:
         print(f"Failed: {str(error).strip().splitlines()[-1]}")
         return 1
     print(json.dumps({"dataset": result["dataset"], "summary": summary(result), "seconds": result["seconds"]}))

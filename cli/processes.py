@@ -60,7 +60,7 @@ class Processes:
             end(process)
 
     def start(self, name: str, arguments: Sequence[str]) -> Path:
-        """Starts a Python module.
+        """Starts a Python program.
 
         Args:
             name: what it is, in words; names its log file
@@ -69,11 +69,23 @@ class Processes:
         Returns:
             the file that it prints to
         """
+        return self.start_program(name, [sys.executable, *arguments])
+
+    def start_program(self, name: str, command: Sequence[str]) -> Path:
+        """Starts a program.
+
+        Args:
+            name: what it is, in words; names its log file
+            command: the program and its arguments
+
+        Returns:
+            the file that it prints to
+        """
         log = self._logs / f"{name.replace(' ', '_')}.log"
         with open(log, "wb") as output:
             # A session of its own: Ctrl-C comes to us alone, and we end the others in order.
             process = subprocess.Popen(
-                [sys.executable, *arguments],
+                command,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

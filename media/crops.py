@@ -1,6 +1,7 @@
 """Cutting crops out of pictures: one decoding a picture, one small file a localization."""
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,8 +130,7 @@ def cut(picture: Picture, region: Region, style: CropStyle) -> tuple[bytes, int,
 def run(job: CropJob) -> list[Crop | None]:
     """Decodes one picture once and writes its crops.
 
-    Files are written in place: nothing refers to a crop before this returns, and one that a killed process left half
-    written is made anew, because nothing says that it is done.
+    A crop's file is either whole or not there: a killed process and a full disk leave no half of one.
 
     Args:
         job: what to cut
@@ -152,6 +152,9 @@ def run(job: CropJob) -> list[Crop | None]:
             crops.append(None)
             continue
         data, width, height = made
-        target.write_bytes(data)
+        part = f"{target}.part"
+        with open(part, "wb") as file:
+            file.write(data)
+        os.replace(part, target)
         crops.append(Crop(width=width, height=height, size_bytes=len(data)))
     return crops

@@ -19,6 +19,8 @@ from dateutil import parser as dates
 
 _INT64 = 2**63
 _STORED_BLOCK = 0xFFFF
+# What Tator itself stores for a position that was set to null.
+_NO_POSITION = (-1.0, -1.0)
 
 
 class Unkept(ValueError):
@@ -108,6 +110,8 @@ def position(value: Any) -> dict[str, Any] | None:
         raise Unkept(f"{_shown(value)} is not a pair of longitude and latitude") from None
     if not (-180 <= longitude <= 180 and -90 <= latitude <= 90):
         raise Unkept(f"{_shown(value)} is not on the globe as longitude and latitude")
+    if (longitude, latitude) == _NO_POSITION:
+        return None
     point = {"type": "Point", "coordinates": [longitude, latitude]}
     return {"_id": ObjectId(), "_cls": "GeoLocation", "tags": [], "point": point}
 

@@ -9,22 +9,28 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from fiftyone_tator.cli.mongo import URI, start
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCRATCH = Path(tempfile.mkdtemp(prefix="fiftyone-tator-tests-"))
 
-# FiftyOne reads its configuration once, when it is imported: it has to be set before any test module is.
+# FiftyOne reads its configuration once, when it is imported: it has to be set before any test module is. Its embedded
+# MongoDB would be shared with everything else that runs FiftyOne on this machine; the tests have one of their own.
+MONGOD, ADDRESS = (None, os.environ[URI]) if URI in os.environ else start(SCRATCH / "mongo")
 os.environ.update(
-    FIFTYONE_DATABASE_DIR=str(SCRATCH / "mongo"),
-    FIFTYONE_DATABASE_NAME="tests",
-    FIFTYONE_DEFAULT_DATASET_DIR=str(SCRATCH / "datasets"),
-    FIFTYONE_CONFIG_PATH=str(SCRATCH / "config.json"),
-    FIFTYONE_APP_CONFIG_PATH=str(SCRATCH / "app_config.json"),
-    FIFTYONE_PLUGINS_DIR=str(SCRATCH / "plugins"),
-    FIFTYONE_TATOR_DIR=str(SCRATCH / "data"),
-    FIFTYONE_DO_NOT_TRACK="true",
-    FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS="true",
-    FIFTYONE_DATABASE_VALIDATION="false",
-    FIFTYONE_SHOW_PROGRESS_BARS="false",
+    {
+        URI: ADDRESS,
+        "FIFTYONE_DATABASE_NAME": f"tator_tests_{os.getpid()}",
+        "FIFTYONE_DEFAULT_DATASET_DIR": str(SCRATCH / "datasets"),
+        "FIFTYONE_CONFIG_PATH": str(SCRATCH / "config.json"),
+        "FIFTYONE_APP_CONFIG_PATH": str(SCRATCH / "app_config.json"),
+        "FIFTYONE_PLUGINS_DIR": str(SCRATCH / "plugins"),
+        "FIFTYONE_TATOR_DIR": str(SCRATCH / "data"),
+        "FIFTYONE_DO_NOT_TRACK": "true",
+        "FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS": "true",
+        "FIFTYONE_DATABASE_VALIDATION": "false",
+        "FIFTYONE_SHOW_PROGRESS_BARS": "false",
+    }
 )
 for secret in ("FIFTYONE_TATOR_URL", "FIFTYONE_TATOR_TOKEN"):
     os.environ.pop(secret, None)
@@ -38,6 +44,9 @@ hypothesis.settings.load_profile("tests")
 
 
 def pytest_unconfigure() -> None:
+    if MONGOD is not None:
+        MONGOD.terminate()
+        MONGOD.wait()
     shutil.rmtree(SCRATCH, ignore_errors=True)
 
 
