@@ -55,17 +55,30 @@ class ProjectFolder:
     """The files of one Tator project.
 
     Args:
-        root: the data root that holds all projects
-        project: the project's id
+        path: the project's own folder
+        crops: the name of the folder for crops
     """
 
-    root: Path
-    project: int
+    path: Path
+    crops: str = "crops"
 
-    @property
-    def path(self) -> Path:
-        """The project's own folder."""
-        return self.root / f"project_{self.project}"
+    @classmethod
+    def of(cls, root: Path, project: int, server: str) -> "ProjectFolder":
+        """The folder of a project; that of another server's project with the same id is another one.
+
+        Args:
+            root: the data root that holds all projects
+            project: the project's id
+            server: the server's address
+
+        Returns:
+            ``project_{id}``, or ``project_{id}_{server}`` where a project of another server has that already
+        """
+        path = root / f"project_{project}"
+        if _owner(path, server) != server:
+            path = root / safe_name(f"project_{project}_{server.partition('://')[2]}")
+            _owner(path, server)
+        return cls(path)
 
     @property
     def localizations(self) -> Path:
@@ -95,9 +108,20 @@ class ProjectFolder:
         Returns:
             the path of the file
         """
-        return _crop_folder(str(self.path), media_name) / f"{safe_name(elemental_id)}.{extension}"
+        return _crop_folder(str(self.path / self.crops), media_name) / f"{safe_name(elemental_id)}.{extension}"
 
 
 @lru_cache(maxsize=1024)
-def _crop_folder(project: str, media_name: str) -> Path:
-    return Path(project) / "crops" / safe_name(Path(safe_name(media_name)).stem)
+def _crop_folder(crops: str, media_name: str) -> Path:
+    return Path(crops) / safe_name(Path(safe_name(media_name)).stem)
+
+
+def _owner(folder: Path, server: str) -> str:
+    """The server whose project a folder belongs to; a folder without one is given to this server."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(folder / "server.txt", "x", encoding="utf-8") as file:
+            file.write(server)
+    except FileExistsError:
+        return (folder / "server.txt").read_text(encoding="utf-8").strip()
+    return server

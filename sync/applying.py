@@ -91,7 +91,7 @@ class Applier:
         self._lowest = snapshot.shared_elements()
         self._chosen = self._choose(snapshot)
         if self._selection.without_identity:
-            self._leave("Tator gave them no elemental id", [f"{self._selection.without_identity:,} localizations"])
+            self._leave("Tator gave them no elemental id", ["a localization"] * self._selection.without_identity)
         for outcome in mill.run(self._pictures(snapshot, tracker)):
             self._take(outcome)
             tracker.advance(len(outcome.picture.wanted))

@@ -6,8 +6,9 @@ from typing import Any
 
 import fiftyone as fo
 from bson import ObjectId
-from fiftyone.core.odm import create_field
+from fiftyone.core.odm import create_field, get_db_conn
 
+from fiftyone_tator.media.folders import safe_name
 from fiftyone_tator.sync.errors import NotFromTator
 from fiftyone_tator.sync.fields import LABEL_FIELD, Field, FieldMap
 from fiftyone_tator.sync.scope import Scope
@@ -105,6 +106,24 @@ def existing_fields(dataset: fo.Dataset | None) -> tuple[Field, ...]:
     """
     info = {} if dataset is None else dataset.info.get(INFO, {})
     return tuple(Field(**field) for field in info.get("fields", ()))
+
+
+def crops_folder(name: str, dataset: fo.Dataset | None, scope: Scope) -> str:
+    """The name of a dataset's folder for crops.
+
+    Two datasets of one project may want crops of different sizes, and must not take each other's away: the first one
+    has ``crops``, another one a folder with its own name.
+
+    Args:
+        name: the dataset's name
+        dataset: the dataset, or None if it is to be made
+        scope: what is imported
+    """
+    if dataset is not None and "crops" in dataset.info.get(INFO, {}):
+        return str(dataset.info[INFO]["crops"])
+    first = {"info.tator.project.id": scope.project.id, "info.tator.server": scope.url, "info.tator.crops": "crops"}
+    taken = get_db_conn()["datasets"].find_one({**first, "name": {"$ne": name}})
+    return "crops" if taken is None else safe_name(f"crops_{name}")
 
 
 def check_labels(dataset: fo.Dataset | None, fields: FieldMap) -> None:

@@ -176,6 +176,7 @@ def map_fields(
     *,
     label_attribute: str | None = None,
     existing: Sequence[Field] = (),
+    taken: Iterable[str] = (),
 ) -> FieldMap:
     """Gives every attribute its field.
 
@@ -187,6 +188,7 @@ def map_fields(
         media_types: the project's media types
         label_attribute: the label attribute where somebody chose it, for all types that have it
         existing: the fields that earlier imports made
+        taken: names of other fields that the dataset has
 
     Returns:
         the map
@@ -208,16 +210,16 @@ def map_fields(
         )
     score = {kind.id: find_score(kind) for kind in kinds}
     known = {(f.source, f.attribute, f.dtype): f for f in existing}
-    taken = {*OWN_FIELDS, *(f.name for f in existing)}
+    used = {*OWN_FIELDS, *taken, *(f.name for f in existing)}
     by_type = {
         kind.id: tuple(
-            _field(a, "localization", "", known, taken)
+            _field(a, "localization", "", known, used)
             for a in _in_order(kind.attribute_types)
             if a.name not in (label[kind.id], score[kind.id])
         )
         for kind in sorted(kinds, key=lambda kind: kind.id)
     }
-    media = [_field(a, "media", "media_", known, taken) for m in media_types for a in _in_order(m.attribute_types)]
+    media = [_field(a, "media", "media_", known, used) for m in media_types for a in _in_order(m.attribute_types)]
     fields = dict.fromkeys(field for kind in kinds for field in by_type[kind.id])
     return FieldMap(label, score, tuple(fields), tuple(dict.fromkeys(media)), by_type)
 

@@ -8,7 +8,7 @@ whatever a dead run left behind is recognised by the next one, and the end is th
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import fiftyone as fo
@@ -76,7 +76,7 @@ def import_project(
     started = time.monotonic()
     scope = resolve(client, options)
     name = options.dataset_name or default_dataset_name(scope.project.id)
-    folder = ProjectFolder(root or data_root(), scope.project.id)
+    folder = ProjectFolder.of(root or data_root(), scope.project.id, scope.url)
     with Lease(foo.get_db_conn(), name, purpose="importing"):
         run = _Run(client, scope, options, name, folder, Tracker(report))
         result = run.execute(executor)
@@ -96,9 +96,12 @@ class _Run:
     def execute(self, executor: Executor | None) -> ImportResult:
         existing = datasets.open_dataset(self.name, self.scope)
         fields = self.scope.fields(
-            label_attribute=self.options.label_attribute, existing=datasets.existing_fields(existing)
+            label_attribute=self.options.label_attribute,
+            existing=datasets.existing_fields(existing),
+            taken=() if existing is None else existing.get_field_schema(),
         )
         datasets.check_labels(existing, fields)
+        self.folder = replace(self.folder, crops=datasets.crops_folder(self.name, existing, self.scope))
         if existing is not None:
             _recover(existing)
         part = self.folder.path / f".{safe_name(self.name)}.localizations.part"
@@ -172,8 +175,10 @@ class _Run:
         store.forget_other_datasets(foo.get_db_conn()["datasets"].distinct("_id"))
         run = ObjectId()
         info = datasets.describe(self.scope, fields, dataset.info.get(datasets.INFO))
-        datasets.declare(dataset, self.scope, fields)
+        info["crops"] = self.folder.crops
+        # The record of our fields comes first: a field without a record would be taken for somebody else's.
         datasets.save_info(dataset, {**info, "unfinished_run": str(run)})
+        datasets.declare(dataset, self.scope, fields)
         result = ImportResult(self.name)
         maker = DocumentMaker(self.scope, fields, datasets.dataset_id(dataset))
         applier = Applier(dataset, store, maker, selection, self.folder, self.options.style, run, result)

@@ -57,18 +57,21 @@ class Scope:
         kind = self.media_types.get(media_type)
         return kind is not None and kind.dtype == "image"
 
-    def fields(self, *, label_attribute: str | None = None, existing: Sequence[Field] = ()) -> FieldMap:
+    def fields(
+        self, *, label_attribute: str | None = None, existing: Sequence[Field] = (), taken: Iterable[str] = ()
+    ) -> FieldMap:
         """Where the attributes of the chosen types go.
 
         Args:
             label_attribute: the label attribute where somebody chose it
-            existing: the fields that the dataset has already
+            existing: the fields that earlier imports made for attributes
+            taken: the names of all fields that the dataset has, those that people made included
 
         Raises:
             InvalidOption: if the label attribute is unclear
         """
         kinds = sorted(self.media_types.values(), key=lambda kind: kind.id)
-        return map_fields(self.types, kinds, label_attribute=label_attribute, existing=existing)
+        return map_fields(self.types, kinds, label_attribute=label_attribute, existing=existing, taken=taken)
 
 
 def resolve(client: Tator, options: ImportOptions) -> Scope:

@@ -144,12 +144,14 @@ class SnapshotWriter:
                 element, version, numbers = row.elemental_id, row.version, (row.id, row.media, row.mark)
             else:
                 element, version, numbers = row["elemental_id"], row["version"], (row["id"], row["media"], row["mark"])
-            if not element:
+            try:
+                packed = pack_element(element or "")
+            except ValueError:
                 self.without_identity += 1
                 continue
             data = (line(row) + "\n").encode()
             self._numbers.extend((self._offset, *numbers))
-            self._identities += version.to_bytes(8, "big") + pack_element(element)
+            self._identities += version.to_bytes(8, "big") + packed
             self._offset += len(data)
             lines.append(data)
         self._file.write(b"".join(lines))

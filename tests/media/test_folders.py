@@ -53,7 +53,7 @@ def test_a_long_name_keeps_its_extension() -> None:
 
 @given(anything, anything, st.integers(1, 10**9), st.integers(1, 10**9))
 def test_two_media_never_share_a_download(one: str, other: str, first: int, second: int) -> None:
-    folder = ProjectFolder(Path("/data"), 7)
+    folder = ProjectFolder(Path("/data/project_7"))
     paths = {folder.download(first, one), folder.download(second, other)}
     assert len(paths) == (2 if first != second else len({safe_name(f"{first}_{one}"), safe_name(f"{first}_{other}")}))
 
@@ -62,21 +62,30 @@ def test_two_media_never_share_a_download(one: str, other: str, first: int, seco
 @example("..", "..")
 @example("../../x.jpg", "../y")
 def test_every_file_lies_in_the_folder_of_its_project(name: str, element: str) -> None:
-    folder = ProjectFolder(Path("/data"), 7)
+    folder = ProjectFolder(Path("/data/project_7"))
     assert folder.download(3, name).parent == Path("/data/project_7/download")
     assert folder.crop(name, element, "jpg").parent.parent == Path("/data/project_7/crops")
 
 
 def test_the_crops_of_two_elements_never_share_a_file_though_their_media_share_a_name() -> None:
-    folder = ProjectFolder(Path("/data"), 7)
+    folder = ProjectFolder(Path("/data/project_7"))
     one, other = "0c28ef2c-0f30-4a4e-a1f5-4a5a8a1d2f10", "0c28ef2c-0f30-4a4e-a1f5-4a5a8a1d2f11"
     assert folder.crop("same.jpg", one, "jpg") != folder.crop("same.jpg", other, "jpg")
     assert folder.crop("same.jpg", one, "jpg") != folder.crop("same.jpg", f"{one}_v12", "jpg")
     assert folder.crop("same.jpg", one, "jpg") == Path(f"/data/project_7/crops/same/{one}.jpg")
 
 
-def test_two_projects_share_no_folder() -> None:
-    assert ProjectFolder(Path("/data"), 1).path != ProjectFolder(Path("/data"), 11).path
+def test_two_projects_share_no_folder(tmp_path: Path) -> None:
+    assert ProjectFolder.of(tmp_path, 1, "https://a").path == tmp_path / "project_1"
+    assert ProjectFolder.of(tmp_path, 11, "https://a").path == tmp_path / "project_11"
+
+
+def test_projects_of_two_servers_with_one_id_share_no_folder(tmp_path: Path) -> None:
+    first = ProjectFolder.of(tmp_path, 4, "https://one.example")
+    second = ProjectFolder.of(tmp_path, 4, "https://two.example:8080")
+    assert (first.path.name, second.path.name) == ("project_4", "project_4_two.example_8080")
+    assert ProjectFolder.of(tmp_path, 4, "https://one.example") == first
+    assert ProjectFolder.of(tmp_path, 4, "https://two.example:8080") == second
 
 
 def test_the_data_root_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
