@@ -240,7 +240,7 @@ class Applier:
         values = self._maker.values(row, problems)
         for problem in problems:
             self._result.notes.add(f"Imported, but {problem}", [_name(row, media)])
-        base = BaseRow(*_identity(row), sample, wanted.entry.text, wanted.key, wanted.suffixed, self._run)
+        base = BaseRow(*_identity(row), row.type, sample, wanted.entry.text, wanted.key, wanted.suffixed, self._run)
         self._new.append((base, self._maker.document(sample, fields, values, shown)))
 
     def _settle(

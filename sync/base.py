@@ -32,6 +32,7 @@ class BaseRow:
     Args:
         version: the version's id
         elemental_id: the elemental id
+        type: the localization type's id
         sample: the id of its sample
         row: the row as Tator sent it, in JSON
         crop: what its crop was made from, see :func:`fiftyone_tator.sync.crops.crop_key`
@@ -41,6 +42,7 @@ class BaseRow:
 
     version: int
     elemental_id: str
+    type: int
     sample: ObjectId
     row: str
     crop: str
@@ -67,9 +69,10 @@ class BaseStore:
         self._dataset = dataset
 
     def prepare(self) -> None:
-        """Makes the index that all reading and the uniqueness of identities rest on."""
+        """Makes the indexes that all reading and the uniqueness of identities rest on."""
         keys = [("dataset", ASCENDING), ("version", ASCENDING), ("elemental_id", ASCENDING)]
         self._rows.create_index(keys, unique=True)
+        self._rows.create_index([*keys[:2], ("type", ASCENDING), keys[2]])
         self._medias.create_index([("dataset", ASCENDING), ("media", ASCENDING)], unique=True)
 
     def count(self) -> int:
@@ -96,18 +99,19 @@ class BaseStore:
                 found[row.identity] = row
         return found
 
-    def identities(self, versions: Sequence[int]) -> Iterator[Identity]:
-        """All identities of some versions, straight from the index.
+    def identities(self, versions: Sequence[int], types: Sequence[int]) -> Iterator[Identity]:
+        """All identities of some versions and types, straight from the index.
 
         Args:
             versions: the versions' ids
+            types: the localization types' ids
 
         Yields:
             version id and elemental id
         """
         for version in versions:
-            query = {"dataset": self._dataset, "version": version}
-            keys = {"_id": False, "elemental_id": True, "version": True, "dataset": True}
+            query = {"dataset": self._dataset, "version": version, "type": {"$in": list(types)}}
+            keys = {"_id": False, "elemental_id": True}
             for document in self._rows.find(query, keys, batch_size=_BLOCK):
                 yield version, document["elemental_id"]
 
@@ -215,6 +219,7 @@ class BaseStore:
             "dataset": self._dataset,
             "version": row.version,
             "elemental_id": row.elemental_id,
+            "type": row.type,
             "sample": row.sample,
             "row": row.row,
             "crop": row.crop,
@@ -227,6 +232,7 @@ def _row(document: Mapping[str, Any]) -> BaseRow:
     return BaseRow(
         version=document["version"],
         elemental_id=document["elemental_id"],
+        type=document["type"],
         sample=document["sample"],
         row=document["row"],
         crop=document["crop"],

@@ -134,7 +134,7 @@ class _Run:
             if existing is not None:
                 store = BaseStore(foo.get_db_conn(), datasets.dataset_id(existing))
                 seen = writer.finish(complete=complete).identities
-                known = snapshots.missing(packed(store.identities(versions)), seen)
+                known = snapshots.missing(packed(store.identities(versions, types)), seen)
             deleted = []
             for version in versions:
                 elements = [element for v, element in known if v == version]

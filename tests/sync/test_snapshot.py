@@ -167,11 +167,12 @@ def test_localizations_may_be_added_after_a_first_look(tmp_path: Path) -> None:
     assert [entry.row.id for block in second.blocks(5) for entry in block] == [2, 9]
 
 
-def test_what_is_no_elemental_id_is_refused(tmp_path: Path) -> None:
+def test_rows_without_an_elemental_id_are_counted_and_left_out(tmp_path: Path) -> None:
     writer = SnapshotWriter(tmp_path / "rows.jsonl")
-    with pytest.raises(ValueError, match=r"elemental id|hexadecimal"):
-        writer.add([row(1, 1, "abc", 0, 1)])
+    writer.add([row(1, 1, "abc", 0, 1), {**row(2, 1, ELEMENTS[0], 0, 1), "elemental_id": None}])
+    snapshot = writer.finish(complete=True)
     writer.close()
+    assert (len(snapshot), writer.without_identity) == (0, 2)
 
 
 def test_pages_that_fail_leave_no_file(tmp_path: Path) -> None:
