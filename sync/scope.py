@@ -156,7 +156,7 @@ def _chosen(what: str, project: Project, there: Sequence[N], wanted: Sequence[in
         if not found:
             raise InvalidOption(f"Project {project.name!r} has no {what} {item!r}. {_have(f'{what}s', there, item)}")
         chosen += found
-    return tuple(dict.fromkeys(chosen))
+    return tuple({item.id: item for item in chosen}.values())
 
 
 def _match(there: Iterable[N], wanted: int | str) -> list[N]:
