@@ -16,6 +16,7 @@ import fiftyone.operators.types as types
 from fiftyone_tator.operators import load_import_options as loader
 from fiftyone_tator.operators.presets import CONFIG_FILE, LOADED, presets
 from fiftyone_tator.operators.servers import choose, servers
+from fiftyone_tator.sync.dataset import INFO
 from fiftyone_tator.sync.options import ImportOptions
 from fiftyone_tator.tator_client import TatorError
 
@@ -44,8 +45,8 @@ def form(ctx: Any) -> types.Property:
     """
     inputs = types.Object()
     try:
-        given = _Given.of(ctx)
         known = [server.url for server in servers(ctx.secrets)]
+        given = _Given.of(ctx, known)
         url = choose(ctx.secrets, given.get("server")).url
     except TatorError as problem:
         _closed(inputs, "The import is not set up yet", str(problem))
@@ -63,21 +64,21 @@ class _Given:
 
     Args:
         params: the parameters
-        weaker: what presets and the config file say, which parameters outdo
+        weaker: what parameters outdo: presets, the config file, and what the open dataset was imported from
     """
 
     params: Mapping[str, Any]
     weaker: Mapping[str, Any]
 
     @classmethod
-    def of(cls, ctx: Any) -> "_Given":
+    def of(cls, ctx: Any, urls: Sequence[str]) -> "_Given":
         found: dict[str, Any] = {}
         for _, layer in presets(ctx.dataset):
             found.update({key: value for key, value in layer.items() if _said(value)})
         file = ctx.params.get(CONFIG_FILE) or found.get(CONFIG_FILE)
         answer = cls(ctx.params, found).answer(loader.FILE, {CONFIG_FILE: file})
         found.update({key: value for key, value in answer.get("options", {}).items() if _said(value)})
-        return cls(ctx.params, found)
+        return cls(ctx.params, {**_origin(ctx.dataset, cls(ctx.params, found), urls), **found})
 
     def get(self, name: str) -> Any:
         value = self.params.get(name)
@@ -86,6 +87,25 @@ class _Given:
     def answer(self, question: str, about: Mapping[str, Any]) -> dict[str, Any]:
         """The loader's answer to this very question; empty until it is there."""
         return dict((self.params.get(_name(question, about)) or {}).get("data") or {})
+
+
+def _origin(dataset: Any, given: _Given, urls: Sequence[str]) -> dict[str, Any]:
+    """What the open dataset was imported from: the form comes up filled in, unless another project is chosen."""
+    info = dataset.info.get(INFO) if dataset is not None else None
+    if not isinstance(info, Mapping) or info.get("server") not in urls:
+        return {}
+    number, name = info["project"]["id"], info["project"]["name"]
+    if (given.get("server") or info["server"]) != info["server"]:
+        return {}
+    if (given.get("project") or number) not in (number, str(number), name):
+        return {}
+    return {
+        "server": info["server"],
+        "project": number,
+        "versions": list(info["versions"].values()),
+        "types": [kind["name"] for kind in info["types"].values()],
+        "dataset_name": dataset.name,
+    }
 
 
 def _said(value: Any) -> bool:

@@ -45,9 +45,8 @@ def failure_page(reason: str) -> types.Property:
 def _reasons(title: str, groups: list[dict[str, Any]]) -> str:
     lines = [f"**{title}**", ""]
     for group in groups[:_MOST_REASONS]:
-        examples = group["examples"][:_MOST_EXAMPLES]
-        more = ", ..." if group["count"] > len(examples) else ""
-        lines.append(f"- {group['count']:,}: {group['reason']} ({'; '.join(examples)}{more})")
+        lines.append(f"- **{group['count']:,}**: {group['reason']}. For example:")
+        lines += [f"    - {example}" for example in group["examples"][:_MOST_EXAMPLES]]
     if len(groups) > _MOST_REASONS:
         lines.append(f"- {len(groups) - _MOST_REASONS} more reasons; the result holds them all")
     return "\n".join(lines)
