@@ -1,0 +1,290 @@
+"""The real App, its server in a process of its own, driven in a real Chromium."""
+
+import contextlib
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PICTURES = ROOT / "docs" / "images"
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
+    "--enable-unsafe-swiftshader"
+).split()
+PATIENCE = 20.0
+DEMO = "Demo: galaxies, coins and cells"
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+    """Waits for a condition and returns what made it true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"Waited {seconds:.0f} s in vain for {what}")
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@dataclass
+class Process:
+    """A process of ours and what it writes."""
+
+    popen: "subprocess.Popen[bytes]"
+    log: Path
+
+    @property
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def stop(self) -> None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            ours = psutil.Process(self.popen.pid)
+            family = [*ours.children(recursive=True), ours]
+            for process in family:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.terminate()
+            for process in psutil.wait_procs(family, timeout=15)[1]:
+                process.kill()
+        self.popen.wait(15)
+
+
+@dataclass
+class Processes:
+    """Starts processes and remembers what they wrote, also after their end."""
+
+    folder: Path
+    started: list[Process] = field(default_factory=list)
+
+    def start(self, *command: str, **env: str) -> Process:
+        log = self.folder / f"{len(self.started)}.log"
+        with log.open("wb") as out:
+            popen = subprocess.Popen(
+                command, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **env}, cwd=self.folder
+            )
+        process = Process(popen, log)
+        self.started.append(process)
+        return process
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[Processes]:
+    folder = Path(tempfile.mkdtemp(prefix="fiftyone-tator-app-"))
+    found = Processes(folder)
+    yield found
+    for process in found.started:
+        process.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def tator() -> Iterator[Any]:
+    """A Tator with the demo project."""
+    from fiftyone_tator.sandbox.demo import add_demo
+    from fiftyone_tator.sandbox.testing import running
+
+    with running() as sandbox:
+        add_demo(sandbox.store, sandbox.seeded)
+        yield sandbox
+
+
+@pytest.fixture(autouse=True)
+def no_faults(tator: Any) -> Iterator[None]:
+    yield
+    tator.faults.clear()
+
+
+@dataclass
+class App:
+    """A FiftyOne App server on a database of its own."""
+
+    url: str
+    database: str
+    env: dict[str, str]
+    process: Process
+
+    def collections(self) -> dict[str, list[dict[str, Any]]]:
+        """All that is in its database."""
+        import fiftyone.core.odm as foo
+
+        database = foo.get_db_conn().client[self.database]
+        return {name: list(database[name].find()) for name in database.list_collection_names()}
+
+
+def start_app(processes: Processes, database: str, url: str, token: str) -> App:
+    port = free_port()
+    env = {"FIFTYONE_DATABASE_NAME": database, "FIFTYONE_TATOR_URL": url, "FIFTYONE_TATOR_TOKEN": token}
+    command = [sys.executable, "-m", "fiftyone.server.main", "--port", str(port), "--address", "127.0.0.1"]
+    return App(f"http://127.0.0.1:{port}", database, env, processes.start(*command, **env))
+
+
+@pytest.fixture(scope="session")
+def apps(processes: Processes, tator: Any, database: Any) -> dict[str, App]:
+    """App servers: with one Tator; with three, of which one refuses the token and one is away; without secrets."""
+    good, away = tator.tokens["editor"], f"http://127.0.0.1:{free_port()}"
+    # The same server under another name, as far as addresses go.
+    refusing = tator.url.replace("127.0.0.1", "localhost")
+    found = {
+        "one": start_app(processes, "app_one", tator.url, good),
+        "three": start_app(processes, "app_three", f"{tator.url},{refusing},{away}", f"{good},{'0' * 40},{'1' * 40}"),
+        "none": start_app(processes, "app_none", "", ""),
+    }
+    for app in found.values():
+        until(lambda app=app: "Running on" in app.process.text, f"the App's server:\n{app.process.text}", 120)
+    return found
+
+
+@pytest.fixture(scope="session")
+def app(apps: dict[str, App]) -> App:
+    return apps["one"]
+
+
+@pytest.fixture(scope="session")
+def worker(app: App, processes: Processes) -> Iterator[Process]:
+    """``fiftyone delegated launch`` on the App's database."""
+    process = processes.start(str(Path(sys.executable).with_name("fiftyone")), "delegated", "launch", **app.env)
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        if os.environ.get("CI"):
+            pytest.fail("Chromium is missing; tools/browser installs it")
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page of a person who has dismissed the App's card about its Enterprise edition."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    context.add_init_script("localStorage.setItem('fiftyone-enterprise-tooltip-seen', 'true')")
+    # The App asks for fonts and statistics elsewhere; without a network it would wait for them.
+    context.route(lambda url: not url.startswith(("http://127.0.0.1", "data:", "blob:")), lambda route: route.abort())
+    context.set_default_timeout(PATIENCE * 1000)
+    yield context.new_page()
+    context.close()
+
+
+class ImportForm:
+    """The import's form, as a person uses it."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+
+    def open(self, app: App, path: str = "/") -> "ImportForm":
+        self.page.goto(app.url + path)
+        self.page.locator("[data-cy=selector-dataset]").wait_for()
+        return self.again()
+
+    def again(self) -> "ImportForm":
+        search = self.page.get_by_placeholder("Search operations by name...")
+
+        def opened() -> bool:
+            self.page.keyboard.press("`")
+            with contextlib.suppress(Exception):
+                search.wait_for(timeout=1000)
+            return bool(search.is_visible())
+
+        until(opened, "the operator browser")
+        search.fill("import from tator")
+        self.page.get_by_text("Import from Tator", exact=True).first.click()
+        return self
+
+    def field(self, label: str) -> Any:
+        """The input under a label; the App does not link the two, so this goes by the form's cells."""
+        return self.cell(label).locator("input:not([aria-hidden]), div[role=combobox]").last
+
+    def cell(self, label: str) -> Any:
+        return self.page.locator(".MuiGrid-item").filter(has=self.page.get_by_text(label, exact=True))
+
+    def empty(self, label: str) -> None:
+        """Takes out what is chosen already."""
+        chips = self.cell(label).locator(".MuiChip-root")
+        while count := chips.count():
+            self.field(label).press("Backspace")
+            until(lambda count=count: chips.count() < count, "a choice to go")
+
+    def pick(self, label: str, *options: str) -> "ImportForm":
+        for option in options:
+            self.field(label).click()
+            self.page.get_by_role("option").filter(has_text=option).first.click()
+        return self
+
+    def project(self, name: str = DEMO) -> "ImportForm":
+        """Chooses a project, and undoes what the form brought from a dataset that was open."""
+        self.pick("Project", name)
+        self.field("Dataset").wait_for()
+        self.empty("Versions")
+        self.empty("Localization types")
+        return self
+
+    def sees(self, text: str) -> "ImportForm":
+        self.page.get_by_text(text).first.wait_for()
+        return self
+
+    def submit(self, how: str = "Import") -> None:
+        buttons = self.page.get_by_role("group", name="split button").get_by_role("button")
+        buttons.nth(1).click()
+        self.page.get_by_role("menuitem").filter(has_text=how).first.click()
+        button = self.page.get_by_role("button", name=how, exact=True)
+        until(button.is_enabled, "the form to be resolved")
+        button.click()
+
+
+@pytest.fixture
+def form(page: Any) -> ImportForm:
+    return ImportForm(page)
+
+
+@pytest.fixture
+def picture(page: Any) -> Callable[[str], None]:
+    """Takes a picture for the README when FIFTYONE_TATOR_SCREENSHOTS is set."""
+    from PIL import Image
+
+    def take(name: str) -> None:
+        if not os.environ.get("FIFTYONE_TATOR_SCREENSHOTS"):
+            return
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+        image.quantize(256, dither=Image.Dither.NONE).save(PICTURES / f"{name}.png", optimize=True)
+
+    return take
+
+
+@pytest.fixture
+def leaks(tator: Any, processes: Processes) -> Callable[..., list[str]]:
+    """Names the places where a token is to be read: all processes' output, databases, and what is handed in."""
+
+    def find(*apps: App, **texts: str) -> list[str]:
+        places = {str(process.popen.args): process.text for process in processes.started}
+        places |= {f"{app.database}.{name}": repr(rows) for app in apps for name, rows in app.collections().items()}
+        tokens = [*tator.tokens.values(), "0" * 40, "1" * 40]
+        return [place for place, text in {**places, **texts}.items() if any(token in text for token in tokens)]
+
+    return find
