@@ -167,12 +167,12 @@ def test_localizations_may_be_added_after_a_first_look(tmp_path: Path) -> None:
     assert [entry.row.id for block in second.blocks(5) for entry in block] == [2, 9]
 
 
-def test_rows_without_an_elemental_id_are_counted_and_left_out(tmp_path: Path) -> None:
+def test_text_that_is_no_uuid_is_no_elemental_id(tmp_path: Path) -> None:
     writer = SnapshotWriter(tmp_path / "rows.jsonl")
-    writer.add([row(1, 1, "abc", 0, 1), {**row(2, 1, ELEMENTS[0], 0, 1), "elemental_id": None}])
+    writer.add([row(1, 1, "abc", 0, 1)])
     snapshot = writer.finish(complete=True)
     writer.close()
-    assert (len(snapshot), writer.without_identity) == (0, 2)
+    assert (len(snapshot), writer.without_identity) == (0, 1)
 
 
 def test_pages_that_fail_leave_no_file(tmp_path: Path) -> None:
