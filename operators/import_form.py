@@ -207,16 +207,16 @@ def _label(inputs: types.Object, given: _Given, chosen: Sequence[Mapping[str, An
     for name in dict.fromkeys(name for kind in chosen for name in kind["labels"]):
         view.add_choice(name, label=name)
     own = {kind["label"] for kind in chosen}
-    found: str | None = own.pop() if len(own) == 1 else None
+    found: str | None = given.weaker.get("label_attribute", own.pop() if len(own) == 1 else None)
     inputs.str(
         "label_attribute",
         view=view,
-        default=given.weaker.get("label_attribute", found),
+        default=found,
         required=any(kind["label"] is None for kind in chosen),
         label="Label attribute",
         description="It becomes the label of ground_truth",
     )
-    return given.weaker.get("label_attribute", found)
+    return found
 
 
 def _dataset(inputs: types.Object, given: _Given, default: str) -> None:
