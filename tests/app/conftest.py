@@ -23,18 +23,29 @@ FLAGS = (
     "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
     "--enable-unsafe-swiftshader"
 ).split()
-PATIENCE = 20.0
+PATIENCE = 40.0
 DEMO = "Demo: galaxies, coins and cells"
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
-    """Waits for a condition and returns what made it true."""
+def until(condition: Callable[[], Any], what: Any, seconds: float = PATIENCE) -> Any:
+    """Waits for a condition and returns what made it true.
+
+    Args:
+        condition: asked again and again
+        what: what is waited for, or a process whose output tells
+        seconds: how long
+    """
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := condition():
             return found
         time.sleep(0.05)
-    raise AssertionError(f"Waited {seconds:.0f} s in vain for {what}")
+    raise AssertionError(f"Waited {seconds:.0f} s in vain for {getattr(what, 'text', what)}")
+
+
+@pytest.fixture(scope="session")
+def wait_for() -> Callable[..., Any]:
+    return until
 
 
 def free_port() -> int:
@@ -147,7 +158,7 @@ def apps(processes: Processes, tator: Any, database: Any) -> dict[str, App]:
         "none": start_app(processes, "app_none", "", ""),
     }
     for app in found.values():
-        until(lambda app=app: "Running on" in app.process.text, f"the App's server:\n{app.process.text}", 120)
+        until(lambda app=app: "Running on" in app.process.text, app.process, 120)
     return found
 
 

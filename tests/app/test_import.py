@@ -28,10 +28,10 @@ def test_an_import_runs_from_an_app_without_datasets_to_the_crops(
     page.wait_for_url("**/datasets/tator_project_2")
     form.sees("tator_project_2: 2,246 new, 276 left out").sees("Crops are made of images only")
     assert not page.get_by_role("button", name="Import", exact=True).is_visible(), "the form is still there"
+    page.wait_for_function(DRAWN)
     picture("import-result")
     page.get_by_role("button", name="Done").click()
     page.get_by_text("2,246 samples").wait_for()
-    page.wait_for_function(DRAWN)
     groups = page.locator("[data-cy^=sidebar-group-entry-]").all()
     assert [group.get_attribute("data-cy").rsplit("-")[-1] for group in groups] == GROUPS
     page.mouse.move(0, 0)
