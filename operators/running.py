@@ -1,14 +1,16 @@
 """Running long work for the three who may wait for it: the App, a delegated worker, a Python caller."""
 
+import logging
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 from fiftyone_tator.sync.progress import Cancelled, Progress, Report
 from fiftyone_tator.tator_client import TatorError
 
-T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
 Work = Callable[[Report], dict[str, Any]]
 
 
@@ -68,6 +70,12 @@ def stream(
         result = yield from _progress(ctx, work)
     except TatorError as error:
         yield from failed(str(error))
+    except Exception as error:  # noqa: BLE001 - logged in full; the person in front of the App reads words
+        _log.exception("Work for the App failed in a way that nobody foresaw")
+        yield from failed(
+            f"{type(error).__name__}: {error}. Nobody foresaw this; the log of the App's server says where. "
+            "What came until then is kept: the same import goes on from there."
+        )
     else:
         yield from done(result)
 

@@ -164,7 +164,8 @@ def apps(processes: Processes, tator: Any, database: Any) -> dict[str, App]:
 
 @pytest.fixture(scope="session")
 def app(apps: dict[str, App]) -> App:
-    return apps["one"]
+    """The App that knows several servers, the first of which works."""
+    return apps["three"]
 
 
 @pytest.fixture(scope="session")

@@ -10,13 +10,13 @@ def calm(page: Any) -> bool:
 
 
 def test_a_server_that_refuses_the_token_or_is_away_is_named_in_the_form_and_another_can_be_chosen(
-    form: Any, page: Any, apps: dict[str, Any], tator: Any, leaks: Callable[..., list[str]]
+    form: Any, page: Any, app: Any, tator: Any, leaks: Callable[..., list[str]]
 ) -> None:
-    form.open(apps["three"])
+    form.open(app)
     form.pick("Tator server", "localhost").sees("cannot be used now").sees("token")
     assert calm(page)
-    assert leaks(apps["three"], page=page.content()) == []
-    urls = apps["three"].env["FIFTYONE_TATOR_URL"].split(",")
+    assert leaks(app, page=page.content()) == []
+    urls = app.env["FIFTYONE_TATOR_URL"].split(",")
     form.pick("Tator server", urls[2]).sees(f"{urls[2]} cannot be used now")
     assert calm(page)
     form.pick("Tator server", tator.url).project().sees("2,246 boxes")

@@ -4,17 +4,28 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 GROUPS = ["TAGS", "LABELS", "ATTRIBUTES", "WHERE", "MEDIA", "HISTORY", "METADATA", "PLUMBING"]
+
 DRAWN = """() => [...document.querySelectorAll("[data-cy=looker] canvas[canvas-loaded=true]")].filter(canvas => {
     const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     return new Set(data).size > 16;
 }).length >= 8"""
 
 
+@pytest.fixture(scope="session")
+def app(apps: dict[str, Any]) -> Any:
+    """The App that knows one server, and has no dataset before the first of these tests."""
+    return apps["one"]
+
+
 def test_an_import_runs_from_an_app_without_datasets_to_the_crops(
     form: Any, page: Any, app: Any, tator: Any, picture: Callable[[str], None], leaks: Callable[..., list[str]]
 ) -> None:
-    form.open(app).project().sees("2,246 boxes on 36 images; 276 on 1 video are left out")
+    page.goto(app.url)
+    page.get_by_text("No datasets yet").wait_for()
+    form.again().project().sees("2,246 boxes on 36 images; 276 on 1 video are left out")
     assert form.field("Dataset").input_value() == "tator_project_2"
     assert form.field("Label attribute").inner_text() == "Label"
     picture("import-form")
