@@ -54,5 +54,5 @@ def test_a_server_that_fails_during_an_import_is_told_in_place_of_progress(
     form.submit()
     form.sees("The import stopped")
     assert calm(page)
-    assert not page.get_by_text("Executing...").is_visible()
+    page.get_by_text("Executing...").wait_for(state="hidden")
     assert "never" not in {row["name"] for row in app.collections().get("datasets", ())}
