@@ -284,7 +284,7 @@ def picture(page: Any) -> Callable[[str], None]:
             return
         PICTURES.mkdir(parents=True, exist_ok=True)
         image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-        image.quantize(256, dither=Image.Dither.NONE).save(PICTURES / f"{name}.png", optimize=True)
+        image.save(PICTURES / f"{name}.png", optimize=True)
 
     return take
 
