@@ -76,7 +76,7 @@ class Applier:
         self._pending: dict[Identity, _Change] = {}
         self._new: list[tuple[BaseRow, dict[str, Any]]] = []
         self._updates: list[UpdateOne] = []
-        self._moves: dict[Identity, tuple[str, str]] = {}
+        self._moves: dict[Identity, tuple[str, str, int]] = {}
 
     # ------------------------------------------------------------------ theirs comes in
 
@@ -240,7 +240,10 @@ class Applier:
         values = self._maker.values(row, problems)
         for problem in problems:
             self._result.notes.add(f"Imported, but {problem}", [_name(row, media)])
-        base = BaseRow(*_identity(row), row.type, sample, wanted.entry.text, wanted.key, wanted.suffixed, self._run)
+        size = int(shown["metadata"]["size_bytes"])
+        base = BaseRow(
+            *_identity(row), row.type, sample, wanted.entry.text, wanted.key, size, wanted.suffixed, self._run
+        )
         self._new.append((base, self._maker.document(sample, fields, values, shown)))
 
     def _settle(
@@ -262,16 +265,20 @@ class Applier:
             new.update(self._maker.owned(entry.row, media, wanted.region))
         new.update(shown or {})
         new = {key: value for key, value in new.items() if change.ours.get(key) != value}
+        crop, size = change.base.crop, change.base.size
+        if wanted is not None and shown is not None:
+            crop, size = wanted.key, int(shown["metadata"]["size_bytes"])
         if difference.conflicts:
+            # The base stays where it was, or the next import would take our value for the only one that changed.
             self._result.conflicts += 1
             self._update(change.base.sample, new, tag=CONFLICT_TAG)
+            self._moves[change.base.identity] = change.base.row, crop, size
             return
         self._result.updated += bool(new)
         self._result.unchanged += not new
         if new:
             self._update(change.base.sample, new)
-        key = wanted.key if wanted is not None else change.base.crop
-        self._moves[change.base.identity] = entry.text, key
+        self._moves[change.base.identity] = entry.text, crop, size
 
     def _compare(self, change: _Change, theirs: Mapping[str, Any], media: Media | None) -> Difference:
         """The three states of what people edit, the media's attributes included."""
@@ -373,8 +380,11 @@ def _identity(row: Localization) -> Identity:
 
 
 def _is_whole(known: BaseRow, wanted: Wanted) -> bool:
-    """Whether the crop is as it should be, and there."""
-    return known.crop == wanted.key and os.path.exists(wanted.target)
+    """Whether the crop is as it should be, and there in full."""
+    try:
+        return known.crop == wanted.key and os.stat(wanted.target).st_size == known.size
+    except FileNotFoundError:
+        return False
 
 
 def _name(row: Localization, media: Media | None) -> str:

@@ -36,6 +36,7 @@ class BaseRow:
         sample: the id of its sample
         row: the row as Tator sent it, in JSON
         crop: what its crop was made from, see :func:`fiftyone_tator.sync.crops.crop_key`
+        size: of the crop's file, in bytes
         suffixed: whether its crop's name tells the version, because another version has the same elemental id
         run: the import that first made it
     """
@@ -46,6 +47,7 @@ class BaseRow:
     sample: ObjectId
     row: str
     crop: str
+    size: int
     suffixed: bool
     run: ObjectId
 
@@ -146,15 +148,15 @@ class BaseStore:
             return {rows[failure["index"]].identity for failure in failures}
         return set()
 
-    def move(self, changes: Mapping[Identity, tuple[str, str]]) -> None:
+    def move(self, changes: Mapping[Identity, tuple[str, str, int]]) -> None:
         """Moves the base of rows that are there to what Tator says now.
 
         Args:
-            changes: per identity the new row as JSON, and the new crop key
+            changes: per identity the new row as JSON, the new crop key, and the size of the crop's file
         """
         writes = [
-            UpdateOne(self._key(identity), {"$set": {"row": row, "crop": crop}})
-            for identity, (row, crop) in changes.items()
+            UpdateOne(self._key(identity), {"$set": {"row": row, "crop": crop, "size": size}})
+            for identity, (row, crop, size) in changes.items()
         ]
         for start in range(0, len(writes), _BLOCK):
             self._rows.bulk_write(writes[start : start + _BLOCK], ordered=False)
@@ -223,6 +225,7 @@ class BaseStore:
             "sample": row.sample,
             "row": row.row,
             "crop": row.crop,
+            "size": row.size,
             "suffixed": row.suffixed,
             "run": row.run,
         }
@@ -236,6 +239,7 @@ def _row(document: Mapping[str, Any]) -> BaseRow:
         sample=document["sample"],
         row=document["row"],
         crop=document["crop"],
+        size=document["size"],
         suffixed=document["suffixed"],
         run=document["run"],
     )
