@@ -170,10 +170,11 @@ class Applier:
         return self._selection.wants(row)
 
     def _elsewhere(self, elements: Sequence[str]) -> set[str]:
-        """Elemental ids that versions outside this import have, whose crops have the plain names."""
-        mine = {str(version) for version in self._maker.versions}
-        others = [int(version) for version in self._dataset.info[INFO]["versions"] if version not in mine]
-        return self._store.elsewhere(elements, others)
+        """Elemental ids whose plain crop names localizations of other versions have already."""
+        if self._first or not elements:
+            return set()
+        versions = [int(version) for version in self._dataset.info[INFO]["versions"]]
+        return self._store.plainly_named(elements, versions)
 
     def _wanted(self, entry: Entry, known: BaseRow | None, elsewhere: set[str]) -> tuple[Media | None, Wanted | None]:
         row = entry.row

@@ -68,6 +68,7 @@ class BaseStore:
     def __init__(self, database: Database[dict[str, Any]], dataset: ObjectId) -> None:
         self._rows = database[COLLECTION]
         self._medias = database[MEDIA_COLLECTION]
+        self._datasets = database["datasets"]
         self._dataset = dataset
 
     def prepare(self) -> None:
@@ -161,15 +162,15 @@ class BaseStore:
         for start in range(0, len(writes), _BLOCK):
             self._rows.bulk_write(writes[start : start + _BLOCK], ordered=False)
 
-    def elsewhere(self, elements: Sequence[str], versions: Sequence[int]) -> set[str]:
-        """Which elemental ids the base has in some versions.
+    def plainly_named(self, elements: Sequence[str], versions: Sequence[int]) -> set[str]:
+        """Which elemental ids have a crop whose name does not tell the version.
 
         Args:
             elements: the elemental ids
-            versions: the versions' ids
+            versions: the ids of all versions that the base may have
         """
-        query = {"dataset": self._dataset, "version": {"$in": list(versions)}, "elemental_id": {"$in": list(elements)}}
-        return set(self._rows.distinct("elemental_id", query)) if versions else set()
+        query = {"version": {"$in": list(versions)}, "elemental_id": {"$in": list(elements)}, "suffixed": False}
+        return set(self._rows.distinct("elemental_id", {"dataset": self._dataset, **query}))
 
     def medias(self) -> dict[int, str]:
         """What was last agreed on of each media, by its id."""
@@ -198,20 +199,19 @@ class BaseStore:
             writes = [DeleteMany(self._key(identity)) for identity in identities[start : start + _BLOCK]]
             self._rows.bulk_write(writes, ordered=False)
 
-    def forget_other_datasets(self, existing: Iterable[ObjectId]) -> int:
+    def forget_other_datasets(self) -> int:
         """Removes the rows of datasets that are no more.
-
-        Args:
-            existing: the ids of all datasets that there are
 
         Returns:
             the number of rows removed
         """
-        gone = set(self._rows.distinct("dataset")) - set(existing) - {self._dataset}
+        # In this order: a dataset that somebody makes meanwhile has no rows yet, or is among those that there are.
+        known = {*self._rows.distinct("dataset"), *self._medias.distinct("dataset")}
+        gone = list(known - set(self._datasets.distinct("_id")) - {self._dataset})
         if not gone:
             return 0
-        self._medias.delete_many({"dataset": {"$in": list(gone)}})
-        return self._rows.delete_many({"dataset": {"$in": list(gone)}}).deleted_count
+        self._medias.delete_many({"dataset": {"$in": gone}})
+        return self._rows.delete_many({"dataset": {"$in": gone}}).deleted_count
 
     def _key(self, identity: Identity) -> dict[str, Any]:
         return {"dataset": self._dataset, "version": identity[0], "elemental_id": identity[1]}

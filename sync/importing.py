@@ -172,7 +172,7 @@ class _Run:
     ) -> ImportResult:
         store = BaseStore(foo.get_db_conn(), datasets.dataset_id(dataset))
         store.prepare()
-        store.forget_other_datasets(foo.get_db_conn()["datasets"].distinct("_id"))
+        store.forget_other_datasets()
         run = ObjectId()
         info = datasets.describe(self.scope, fields, dataset.info.get(datasets.INFO))
         info["crops"] = self.folder.crops
