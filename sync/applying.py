@@ -1,9 +1,8 @@
 """Bringing a snapshot into a dataset: what is new, what changed there, what is gone."""
 
-import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,12 @@ from fiftyone_tator.media.folders import ProjectFolder
 from fiftyone_tator.sync.base import BaseRow, BaseStore, Identity, pack_element
 from fiftyone_tator.sync.crops import CropMill, Outcome, Picture, Wanted, crop_key
 from fiftyone_tator.sync.dataset import CONFLICT_TAG, INFO
-from fiftyone_tator.sync.documents import CONFIDENCE, LABEL, DocumentMaker, classification, picture
-from fiftyone_tator.sync.fields import LABEL_FIELD
-from fiftyone_tator.sync.plan import Difference, compare
+from fiftyone_tator.sync.documents import DocumentMaker, picture
+from fiftyone_tator.sync.merging import AgreedMedias, Merger, digest
 from fiftyone_tator.sync.progress import Tracker
 from fiftyone_tator.sync.results import ImportResult
 from fiftyone_tator.sync.selection import LeftOut, Selection
-from fiftyone_tator.sync.snapshot import Entry, Snapshot, parse
+from fiftyone_tator.sync.snapshot import Entry, Snapshot
 from fiftyone_tator.tator_client import Localization, Media
 
 _BLOCK = 2_000
@@ -37,7 +35,8 @@ class _Change:
     """A localization whose base is known and that may need something."""
 
     base: BaseRow
-    ours: Mapping[str, Any] | None
+    media_row: str
+    ours: Mapping[str, Any]
 
 
 class Applier:
@@ -69,14 +68,15 @@ class Applier:
         self._folder, self._style, self._run, self._result = folder, style, run, result
         self._samples = foo.get_db_conn()[dataset._sample_collection_name]
         self._first = store.count() == 0
-        self._agreed_medias = {} if self._first else store.medias()
-        self._media_rows: dict[int, str] = {}
+        self._merger = Merger(maker)
+        self._medias = AgreedMedias(store, maker)
         self._lowest: dict[bytes, int] = {}
         self._chosen: set[Identity] | None = None
         self._pending: dict[Identity, _Change] = {}
         self._new: list[tuple[BaseRow, dict[str, Any]]] = []
         self._updates: list[UpdateOne] = []
-        self._moves: dict[Identity, tuple[str, str, int]] = {}
+        self._moves: list[BaseRow] = []
+        self._replaced: list[Path] = []
 
     # ------------------------------------------------------------------ theirs comes in
 
@@ -96,7 +96,6 @@ class Applier:
             self._take(outcome)
             tracker.advance(len(outcome.picture.wanted))
         self._flush()
-        self._store.move_medias({k: v for k, v in self._media_rows.items() if self._agreed_medias.get(k) != v})
 
     def _choose(self, snapshot: Snapshot) -> set[Identity] | None:
         """With a sample limit, the new localizations to take: the first ones in the order of reading."""
@@ -137,6 +136,7 @@ class Applier:
     def _sort_out(self, block: Sequence[Entry]) -> list[tuple[Media, Wanted]]:
         """Compares a block with the base; returns the crops that are needed."""
         base = {} if self._first else self._store.find(_identity(entry.row) for entry in block)
+        paths = self._paths([known.sample for known in base.values()])
         elsewhere = self._elsewhere([e.row.elemental_id or "" for e in block if _identity(e.row) not in base])
         crops: list[tuple[Media, Wanted]] = []
         doubtful: list[tuple[Entry, BaseRow, Media | None, Wanted | None]] = []
@@ -145,24 +145,37 @@ class Applier:
             if known is None and not self._admits(entry.row):
                 self._result.filtered += 1
                 continue
+            if known is not None and known.sample not in paths:
+                self._result.deleted_here += 1
+                continue
             media, wanted = self._wanted(entry, known, elsewhere)
             if known is None:
                 if media is not None and wanted is not None:
                     crops.append((media, wanted))
-            elif self._is_settled(entry, known, media, wanted):
+            elif self._is_settled(entry, known, media, wanted, paths[known.sample]):
                 self._result.unchanged += 1
             else:
                 doubtful.append((entry, known, media, wanted))
+        crops += self._look_into(doubtful)
+        self._flush_if_full()
+        return sorted(crops, key=lambda crop: crop[0].id)
+
+    def _look_into(
+        self, doubtful: Sequence[tuple[Entry, BaseRow, Media | None, Wanted | None]]
+    ) -> Iterator[tuple[Media, Wanted]]:
+        """Settles what may have moved; yields the crops that have to be made first."""
         ours = self._ours([known.sample for _, known, _, _ in doubtful])
+        agreed = self._medias.find({known.media for _, known, _, _ in doubtful})
         for entry, known, media, wanted in doubtful:
-            change = _Change(known, ours.get(known.sample))
-            if media is None or wanted is None or change.ours is None or _is_whole(known, wanted):
+            if known.sample not in ours:
+                self._result.deleted_here += 1
+                continue
+            change = _Change(known, agreed.get(known.media) or self._medias.row(media), ours[known.sample])
+            if media is None or wanted is None or _is_whole(known, wanted, change.ours["filepath"]):
                 self._settle(entry, change, media, wanted)
             else:
                 self._pending[_identity(entry.row)] = change
-                crops.append((media, wanted))
-        self._flush_if_full()
-        return crops
+                yield media, wanted
 
     def _admits(self, row: Localization) -> bool:
         if self._chosen is not None and _identity(row) not in self._chosen:
@@ -183,7 +196,6 @@ class Applier:
         except LeftOut as reason:
             self._leave(str(reason), [_name(row, self._selection.medias.get(row.media))])
             return self._selection.medias.get(row.media), None
-        self._media_rows.setdefault(media.id, self._maker.media_row(media))
         suffixed = known.suffixed if known is not None else self._is_suffixed(row, elsewhere)
         name = f"{row.elemental_id}_v{row.version}" if suffixed else str(row.elemental_id)
         target = self._folder.crop(media.name, name, self._style.format)
@@ -195,13 +207,19 @@ class Applier:
         lowest = self._lowest.get(pack_element(row.elemental_id or "")) if self._lowest else None
         return lowest is not None and lowest != row.version
 
-    def _is_settled(self, entry: Entry, known: BaseRow, media: Media | None, wanted: Wanted | None) -> bool:
+    def _is_settled(self, entry: Entry, known: BaseRow, media: Media | None, wanted: Wanted | None, path: str) -> bool:
         """Whether nothing about a localization moved since its base."""
         if known.row != entry.text:
             return False
         if media is None or wanted is None:
             return True
-        return self._agreed_medias.get(media.id) == self._media_rows[media.id] and _is_whole(known, wanted)
+        return known.media == digest(self._medias.row(media)) and _is_whole(known, wanted, path)
+
+    def _paths(self, samples: Sequence[ObjectId]) -> dict[ObjectId, str]:
+        """The crops of those samples that are there."""
+        query = {"_id": {"$in": list(samples)}}
+        found = self._samples.find(query, {"filepath": True}, batch_size=_BLOCK) if samples else ()
+        return {document["_id"]: document["filepath"] for document in found}
 
     def _ours(self, samples: Sequence[ObjectId]) -> dict[ObjectId, dict[str, Any]]:
         found = self._samples.find({"_id": {"$in": list(samples)}}) if samples else ()
@@ -241,9 +259,17 @@ class Applier:
         values = self._maker.values(row, problems)
         for problem in problems:
             self._result.notes.add(f"Imported, but {problem}", [_name(row, media)])
-        size = int(shown["metadata"]["size_bytes"])
         base = BaseRow(
-            *_identity(row), row.type, sample, wanted.entry.text, wanted.key, size, wanted.suffixed, self._run
+            version=row.version,
+            elemental_id=str(row.elemental_id),
+            type=row.type,
+            sample=sample,
+            row=wanted.entry.text,
+            media=self._medias.agree(self._medias.row(media)),
+            crop=wanted.key,
+            size=int(shown["metadata"]["size_bytes"]),
+            suffixed=wanted.suffixed,
+            run=self._run,
         )
         self._new.append((base, self._maker.document(sample, fields, values, shown)))
 
@@ -256,52 +282,24 @@ class Applier:
         shown: Mapping[str, Any] | None = None,
     ) -> None:
         """Merges theirs into a sample that is there."""
-        if change.ours is None:
-            self._result.deleted_here += 1
-            return
-        theirs = self._maker.values(entry.row)
-        difference = self._compare(change, theirs, media)
-        new = self._news(change.ours, theirs, difference, media)
+        base, ours = change.base, change.ours
+        merge = self._merger.merge(base.row, change.media_row, ours, entry, media)
+        new = dict(merge.news)
         if media is not None and wanted is not None:
             new.update(self._maker.owned(entry.row, media, wanted.region))
         new.update(shown or {})
-        new = {key: value for key, value in new.items() if change.ours.get(key) != value}
-        crop, size = change.base.crop, change.base.size
+        new = {key: value for key, value in new.items() if ours.get(key) != value}
+        self._result.conflicts += bool(merge.conflicts)
+        self._result.updated += bool(new) and not merge.conflicts
+        self._result.unchanged += not new and not merge.conflicts
+        if "filepath" in new:
+            self._replaced.append(Path(ours["filepath"]))
+        self._update(base.sample, new, tag=CONFLICT_TAG if merge.conflicts else None)
+        crop, size = base.crop, base.size
         if wanted is not None and shown is not None:
             crop, size = wanted.key, int(shown["metadata"]["size_bytes"])
-        if difference.conflicts:
-            # The base stays where it was, or the next import would take our value for the only one that changed.
-            self._result.conflicts += 1
-            self._update(change.base.sample, new, tag=CONFLICT_TAG)
-            self._moves[change.base.identity] = change.base.row, crop, size
-            return
-        self._result.updated += bool(new)
-        self._result.unchanged += not new
-        if new:
-            self._update(change.base.sample, new)
-        self._moves[change.base.identity] = entry.text, crop, size
-
-    def _compare(self, change: _Change, theirs: Mapping[str, Any], media: Media | None) -> Difference:
-        """The three states of what people edit, the media's attributes included."""
-        maker, ours = self._maker, change.ours or {}
-        agreed = None if media is None else self._agreed_medias.get(media.id)
-        there = maker.of_media(media.attributes) if media is not None else {}
-        was = maker.of_media(json.loads(agreed)[2]) if agreed is not None else there
-        base = {**maker.values(parse(change.base.row)), **was}
-        here = {**maker.ours(ours), **{name: ours.get(name) for name in there}}
-        return compare(maker.comparable(base), maker.comparable(here), maker.comparable({**theirs, **there}))
-
-    def _news(
-        self, ours: Mapping[str, Any], theirs: Mapping[str, Any], difference: Difference, media: Media | None
-    ) -> dict[str, Any]:
-        """The fields of a sample that take over what only they changed."""
-        there = {**theirs, **(self._maker.of_media(media.attributes) if media is not None else {})}
-        moved = difference.theirs or {}
-        news = {name: there[name] for name in moved if name not in (LABEL, CONFIDENCE)}
-        if LABEL in moved or CONFIDENCE in moved:
-            merged = self._maker.ours(ours) | {name: there[name] for name in (LABEL, CONFIDENCE) if name in moved}
-            news[LABEL_FIELD] = classification(merged, ours.get(LABEL_FIELD))
-        return news
+        agreed = self._medias.agree(merge.media_row)
+        self._moves.append(replace(base, row=merge.row, media=agreed, crop=crop, size=size))
 
     # ------------------------------------------------------------------ what is gone
 
@@ -317,7 +315,7 @@ class Applier:
             gone: list[BaseRow] = []
             for row in base.values():
                 document = ours.get(row.sample)
-                if document is None or not self._edited(row, document):
+                if document is None or not self._merger.edited(row.row, document):
                     gone.append(row)
                 else:
                     self._result.conflicts += 1
@@ -325,20 +323,19 @@ class Applier:
             self._remove(gone, ours)
         self._flush()
 
-    def _edited(self, base: BaseRow, document: Mapping[str, Any]) -> bool:
-        was = self._maker.comparable(self._maker.values(parse(base.row)))
-        return bool(compare(was, self._maker.comparable(self._maker.ours(document)), was).ours)
-
     def _remove(self, gone: Sequence[BaseRow], ours: Mapping[ObjectId, Mapping[str, Any]]) -> None:
         present = [row.sample for row in gone if row.sample in ours]
         if present:
             self._dataset.delete_samples([str(sample) for sample in present])
-        for sample in present:
-            crop = Path(ours[sample]["filepath"])
-            if self._folder.path in crop.parents:
-                crop.unlink(missing_ok=True)
+        self._unlink(Path(ours[sample]["filepath"]) for sample in present)
         self._store.remove([row.identity for row in gone])
         self._result.removed += len(present)
+
+    def _unlink(self, crops: Iterable[Path]) -> None:
+        """Removes crops that no sample has any more; files of somebody else's stay."""
+        for crop in crops:
+            if self._folder.path in crop.parents:
+                crop.unlink(missing_ok=True)
 
     # ------------------------------------------------------------------ writing
 
@@ -357,8 +354,9 @@ class Applier:
             self._flush()
 
     def _flush(self) -> None:
-        """Writes what has gathered: the base of new samples before them, that of updated ones after them."""
+        """Writes what has gathered: the base of new samples before them, that of updated ones after."""
         new, self._new = self._new, []
+        self._medias.flush()
         if new:
             there = self._store.insert([base for base, _ in new])
             documents = [document for base, document in new if base.identity not in there]
@@ -370,7 +368,9 @@ class Applier:
             self._updates = []
         if self._moves:
             self._store.move(self._moves)
-            self._moves = {}
+            self._moves = []
+        self._unlink(self._replaced)
+        self._replaced = []
 
     def _leave(self, reason: str, items: Sequence[str]) -> None:
         self._result.left_out.add(reason, items)
@@ -380,10 +380,10 @@ def _identity(row: Localization) -> Identity:
     return row.version, str(row.elemental_id)
 
 
-def _is_whole(known: BaseRow, wanted: Wanted) -> bool:
-    """Whether the crop is as it should be, and there in full."""
+def _is_whole(known: BaseRow, wanted: Wanted, path: str) -> bool:
+    """Whether the sample's crop is as it should be, and there in full."""
     try:
-        return known.crop == wanted.key and os.stat(wanted.target).st_size == known.size
+        return (known.crop, path) == (wanted.key, str(wanted.target)) and os.stat(path).st_size == known.size
     except FileNotFoundError:
         return False
 

@@ -4,7 +4,7 @@ It lies beside the samples in the same MongoDB, in a collection of its own: it d
 a sample's ``last_modified_at``, and is the same for every layout.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,8 @@ class BaseRow:
         elemental_id: the elemental id
         type: the localization type's id
         sample: the id of its sample
-        row: the row as Tator sent it, in JSON
+        row: the row that is agreed on, in JSON: as Tator sent it, or with older values where there is a conflict
+        media: the name of what is agreed on of its media, see :meth:`BaseStore.keep_medias`
         crop: what its crop was made from, see :func:`fiftyone_tator.sync.crops.crop_key`
         size: of the crop's file, in bytes
         suffixed: whether its crop's name tells the version, because another version has the same elemental id
@@ -46,6 +47,7 @@ class BaseRow:
     type: int
     sample: ObjectId
     row: str
+    media: str
     crop: str
     size: int
     suffixed: bool
@@ -76,7 +78,7 @@ class BaseStore:
         keys = [("dataset", ASCENDING), ("version", ASCENDING), ("elemental_id", ASCENDING)]
         self._rows.create_index(keys, unique=True)
         self._rows.create_index([*keys[:2], ("type", ASCENDING), keys[2]])
-        self._medias.create_index([("dataset", ASCENDING), ("media", ASCENDING)], unique=True)
+        self._medias.create_index([("dataset", ASCENDING), ("name", ASCENDING)], unique=True)
 
     def count(self) -> int:
         """The number of base rows of the dataset."""
@@ -149,15 +151,18 @@ class BaseStore:
             return {rows[failure["index"]].identity for failure in failures}
         return set()
 
-    def move(self, changes: Mapping[Identity, tuple[str, str, int]]) -> None:
-        """Moves the base of rows that are there to what Tator says now.
+    def move(self, rows: Sequence[BaseRow]) -> None:
+        """Moves the base of rows that are there to what is agreed on now.
 
         Args:
-            changes: per identity the new row as JSON, the new crop key, and the size of the crop's file
+            rows: as they shall be
         """
         writes = [
-            UpdateOne(self._key(identity), {"$set": {"row": row, "crop": crop, "size": size}})
-            for identity, (row, crop, size) in changes.items()
+            UpdateOne(
+                self._key(row.identity),
+                {"$set": {"row": row.row, "media": row.media, "crop": row.crop, "size": row.size}},
+            )
+            for row in rows
         ]
         for start in range(0, len(writes), _BLOCK):
             self._rows.bulk_write(writes[start : start + _BLOCK], ordered=False)
@@ -172,19 +177,27 @@ class BaseStore:
         query = {"version": {"$in": list(versions)}, "elemental_id": {"$in": list(elements)}, "suffixed": False}
         return set(self._rows.distinct("elemental_id", {"dataset": self._dataset, **query}))
 
-    def medias(self) -> dict[int, str]:
-        """What was last agreed on of each media, by its id."""
-        return {d["media"]: d["row"] for d in self._medias.find({"dataset": self._dataset})}
-
-    def move_medias(self, medias: Mapping[int, str]) -> None:
-        """Moves what was agreed on of media.
+    def medias(self, names: Collection[str]) -> dict[str, str]:
+        """What was agreed on of media.
 
         Args:
-            medias: by id
+            names: as base rows name it
+
+        Returns:
+            JSON texts by name
         """
-        keys = [{"dataset": self._dataset, "media": media} for media in medias]
+        query = {"dataset": self._dataset, "name": {"$in": list(names)}}
+        return {d["name"]: d["row"] for d in self._medias.find(query)} if names else {}
+
+    def keep_medias(self, medias: Mapping[str, str]) -> None:
+        """Keeps what base rows agree on of media; what is agreed on never changes, only rows move to another.
+
+        Args:
+            medias: JSON texts by name
+        """
         writes = [
-            UpdateOne(key, {"$set": {"row": row}}, upsert=True) for key, row in zip(keys, medias.values(), strict=True)
+            UpdateOne({"dataset": self._dataset, "name": name}, {"$set": {"row": row}}, upsert=True)
+            for name, row in medias.items()
         ]
         if writes:
             self._medias.bulk_write(writes, ordered=False)
@@ -224,6 +237,7 @@ class BaseStore:
             "type": row.type,
             "sample": row.sample,
             "row": row.row,
+            "media": row.media,
             "crop": row.crop,
             "size": row.size,
             "suffixed": row.suffixed,
@@ -238,6 +252,7 @@ def _row(document: Mapping[str, Any]) -> BaseRow:
         type=document["type"],
         sample=document["sample"],
         row=document["row"],
+        media=document["media"],
         crop=document["crop"],
         size=document["size"],
         suffixed=document["suffixed"],

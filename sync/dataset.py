@@ -88,6 +88,11 @@ def open_dataset(name: str, scope: Scope) -> fo.Dataset | None:
         if len(dataset) == 0 and not dataset.info:
             return dataset
         raise NotFromTator(f"Dataset {name!r} exists and does not come from Tator. {advice}")
+    if info.get("dataset") not in (None, str(dataset_id(dataset))):
+        raise NotFromTator(
+            f"Dataset {name!r} is a copy of an imported one: what was agreed on with Tator belongs to the original. "
+            "Import into that, or choose another dataset name."
+        )
     if info.get("layout") != LAYOUT or info.get("format") != FORMAT:
         raise NotFromTator(f"Dataset {name!r} was made in another way (layout {info.get('layout')!r}). {advice}")
     if info["server"] != scope.url or info["project"]["id"] != scope.project.id:

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -151,6 +151,14 @@ class DocumentMaker:
         if dtype != "box":
             owned["points"] = points(row, dtype)
         return owned
+
+    def attributes_of(self, row: Localization, fields: Collection[str]) -> frozenset[str]:
+        """The attributes of a row that go to some fields."""
+        return frozenset(slot.attribute for slot in self._slots[row.type] if slot.key in fields)
+
+    def media_attributes_of(self, fields: Collection[str]) -> frozenset[str]:
+        """The attributes of media that go to some fields."""
+        return frozenset(field.attribute for field in self._media_fields if field.name in fields)
 
     def media_row(self, media: Media) -> str:
         """What is compared of a media, as JSON text."""

@@ -25,6 +25,7 @@ from fiftyone_tator.sync.documents import DocumentMaker
 from fiftyone_tator.sync.errors import NothingToImport
 from fiftyone_tator.sync.fields import FieldMap
 from fiftyone_tator.sync.lease import Lease
+from fiftyone_tator.sync.leftovers import sweep_crops, sweep_downloads
 from fiftyone_tator.sync.medias import MediaBook
 from fiftyone_tator.sync.options import ImportOptions
 from fiftyone_tator.sync.progress import Report, Tracker
@@ -174,8 +175,9 @@ class _Run:
         store.prepare()
         store.forget_other_datasets()
         run = ObjectId()
+        recovering = "unfinished_run" in dataset.info.get(datasets.INFO, {})
         info = datasets.describe(self.scope, fields, dataset.info.get(datasets.INFO))
-        info["crops"] = self.folder.crops
+        info |= {"crops": self.folder.crops, "dataset": str(datasets.dataset_id(dataset))}
         # The record of our fields comes first: a field without a record would be taken for somebody else's.
         datasets.save_info(dataset, {**info, "unfinished_run": str(run)})
         datasets.declare(dataset, self.scope, fields)
@@ -186,6 +188,10 @@ class _Run:
         with CropMill(self.client, self.scope.project.id, self.folder, self.options.style, executor=executor) as mill:
             applier.bring_in(snapshot, mill, self.tracker)
         applier.take_out(deleted)
+        if recovering:
+            samples = foo.get_db_conn()[dataset._sample_collection_name]
+            sweep_crops(self.folder.path / self.folder.crops, samples, store, map(int, info["versions"]))
+            sweep_downloads(self.folder.path / "download")
         self.tracker.stage("Arranging the dataset", 0, _FINISHING)
         datasets.arrange(dataset, fields)
         info["last_import"] = {"at": datasets.now_text(), **result.as_json()}
