@@ -47,7 +47,7 @@ def safe_name(name: str) -> str:
     suffix = suffix if len(suffix.encode()) <= 10 else ""
     stem = stem if suffix else clean
     room = _LONGEST - len(suffix.encode())
-    return stem.encode()[:room].decode("utf-8", "ignore") + suffix
+    return stem.encode()[:room].decode("utf-8", "ignore").rstrip(" .") + suffix
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,5 +123,9 @@ def _owner(folder: Path, server: str) -> str:
         with open(folder / "server.txt", "x", encoding="utf-8") as file:
             file.write(server)
     except FileExistsError:
-        return (folder / "server.txt").read_text(encoding="utf-8").strip()
+        owner = (folder / "server.txt").read_text(encoding="utf-8").strip()
+        if owner:
+            return owner
+        # Whoever made the file died before a word was in it.
+        (folder / "server.txt").write_text(server, encoding="utf-8")
     return server

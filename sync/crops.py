@@ -13,7 +13,7 @@ from fiftyone_tator.media.crops import Crop, CropJob, CropStyle, Region, run
 from fiftyone_tator.media.folders import ProjectFolder
 from fiftyone_tator.media.pictures import UnreadablePicture
 from fiftyone_tator.sync.snapshot import Entry
-from fiftyone_tator.tator_client import ExpiredLink, Media, MediaFiles, NotFound, Tator
+from fiftyone_tator.tator_client import ExpiredLink, IncompleteAnswer, Media, MediaFiles, NotFound, Tator
 
 LINK_SECONDS = 3600
 _BATCH = 32
@@ -77,10 +77,18 @@ def crop_key(media: Media, region: Region, style: CropStyle) -> str:
         region: what the crop shows
         style: how it looks
     """
-    file = media.best_image
-    source = media.md5 or (file.path.split("?")[0] if file else "")
-    text = repr((media.id, source, region, style.size, style.padding, style.format, style.window))
+    text = repr((media.id, source(media), region, style.size, style.padding, style.format, style.window))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def source(media: Media) -> str:
+    """Which picture a media has: it changes when somebody puts another one in its place.
+
+    Args:
+        media: the media, read without links
+    """
+    file = media.best_image
+    return f"{media.md5 or ''} {file.path.partition('?')[0] if file else ''}"
 
 
 def why_not(media: Media) -> str | None:
@@ -164,14 +172,19 @@ class CropMill:
     def _path(self, media: Media) -> Path:
         return self._folder.download(media.id, media.name)
 
+    def _note(self, media: Media) -> Path:
+        """The file that says which picture was downloaded, for another one may have the same name and size."""
+        return self._folder.path / "download" / f".{media.id}.source"
+
     def _is_here(self, media: Media) -> bool:
         """Whether the picture was downloaded before, and whole."""
         file = media.best_image
         try:
             size = self._path(media).stat().st_size
+            same = self._note(media).read_text(encoding="utf-8") == source(media)
         except FileNotFoundError:
             return False
-        return file is not None and size > 0 and file.size in (None, 0, size)
+        return same and file is not None and size > 0 and file.size in (None, 0, size)
 
     def _links(self, medias: list[Media], *, no_cache: bool = False) -> dict[int, Media]:
         ids = [media.id for media in medias if media.best_image is not None]
@@ -193,11 +206,14 @@ class CropMill:
                     path = self._path(media)
                     path.parent.mkdir(parents=True, exist_ok=True)
                     self._client.download(linked.best_image, path)
+                    self._note(media).write_text(source(media), encoding="utf-8")
                     return None
                 except ExpiredLink:
                     continue
         except NotFound:
             return "the picture's file is missing in Tator's storage"
+        except IncompleteAnswer:
+            return "the picture's file in Tator's storage is damaged: its size is another than Tator says"
         return "Tator's link to the picture was refused twice"
 
     def _job(self, picture: Picture) -> CropJob:

@@ -6,10 +6,11 @@ from typing import Any
 
 import fiftyone as fo
 from bson import ObjectId
+from fiftyone.core.dataset import _validate_dataset_name
 from fiftyone.core.odm import create_field, get_db_conn
 
 from fiftyone_tator.media.folders import safe_name
-from fiftyone_tator.sync.errors import NotFromTator
+from fiftyone_tator.sync.errors import InvalidOption, NotFromTator
 from fiftyone_tator.sync.fields import LABEL_FIELD, Field, FieldMap
 from fiftyone_tator.sync.scope import Scope
 
@@ -76,9 +77,11 @@ def open_dataset(name: str, scope: Scope) -> fo.Dataset | None:
         the dataset, or None
 
     Raises:
+        InvalidOption: if a new dataset cannot have this name
         NotFromTator: if it holds something else than crops of this project of this server
     """
     if not fo.dataset_exists(name):
+        _check_name(name)
         return None
     dataset = fo.load_dataset(name)
     dataset.reload()
@@ -101,6 +104,13 @@ def open_dataset(name: str, scope: Scope) -> fo.Dataset | None:
             f"not from {scope.project.name!r} on {scope.url}. {advice}"
         )
     return dataset
+
+
+def _check_name(name: str) -> None:
+    try:
+        _validate_dataset_name(name)
+    except ValueError as error:
+        raise InvalidOption(f"{error}. Choose another name (dataset_name).") from None
 
 
 def existing_fields(dataset: fo.Dataset | None) -> tuple[Field, ...]:

@@ -70,14 +70,15 @@ def test_a_change_in_tator_moves_the_sample_and_its_times_and_people(village: An
     village.run()
     first = elements(village)[0]
     was = village.sample(first)
+    before = was.tator_modified_at, was.last_modified_at, was.id, was.ground_truth.id
     village.client("admin").update_localization(
         village.versions["Baseline"], first, attributes={"notes": "seen by admin"}
     )
     village.run()
     now = village.sample(first)
     assert (now.tator_modified_by, now.tator_created_by) == ("admin", "editor")
-    assert now.tator_modified_at > was.tator_modified_at and now.last_modified_at > was.last_modified_at
-    assert now.id == was.id and now.ground_truth.id == was.ground_truth.id
+    assert now.tator_modified_at > before[0] and now.last_modified_at > before[1]
+    assert (now.id, now.ground_truth.id) == before[2:]
 
 
 def test_a_local_edit_that_tator_did_not_touch_stays(village: Any, elements: Elements) -> None:
