@@ -1,6 +1,7 @@
 """Cutting crops out of pictures: one decoding a picture, one small file a localization."""
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +51,7 @@ class CropJob:
     picture: Path
     size: tuple[int, int] | None
     regions: tuple[Region, ...]
-    targets: tuple[Path, ...]
+    targets: tuple[str | Path, ...]
     style: CropStyle
 
 
@@ -144,14 +145,15 @@ def run(job: CropJob) -> list[Crop | None]:
     """
     picture = decode(job.picture, size=job.size)
     crops: list[Crop | None] = []
-    for folder in {target.parent for target in job.targets}:
-        folder.mkdir(parents=True, exist_ok=True)
+    for folder in {os.path.dirname(target) for target in job.targets}:
+        os.makedirs(folder, exist_ok=True)
     for region, target in zip(job.regions, job.targets, strict=True):
         made = cut(picture, region, job.style)
         if made is None:
             crops.append(None)
             continue
         data, width, height = made
-        target.write_bytes(data)
+        with open(target, "wb") as file:
+            file.write(data)
         crops.append(Crop(width=width, height=height, size_bytes=len(data)))
     return crops

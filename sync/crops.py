@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from fiftyone_tator.media.crops import Crop, CropJob, CropStyle, Region, run
 from fiftyone_tator.media.folders import ProjectFolder
 from fiftyone_tator.media.pictures import UnreadablePicture
+from fiftyone_tator.sync.errors import SyncError
 from fiftyone_tator.sync.snapshot import Entry
 from fiftyone_tator.tator_client import ExpiredLink, IncompleteAnswer, Media, MediaFiles, NotFound, Tator
 
@@ -112,16 +113,15 @@ class CropMill:
         project: the project's id
         folder: where files go
         style: how crops look
-        executor: runs the cutting; a pool of threads, one a core, if left out
+        executor: runs the cutting
     """
 
     def __init__(
-        self, client: Tator, project: int, folder: ProjectFolder, style: CropStyle, *, executor: Executor | None = None
+        self, client: Tator, project: int, folder: ProjectFolder, style: CropStyle, *, executor: Executor
     ) -> None:
         self._client, self._project, self._folder, self._style = client, project, folder, style
-        self._own = ThreadPoolExecutor(os.cpu_count() or 2, "tator-crops") if executor is None else None
-        self._cutters: Executor = executor or self._own  # type: ignore[assignment]
-        self._window = 2 * (os.cpu_count() or 2) + 2
+        self._cutters = executor
+        self._window = 8 * (os.cpu_count() or 2)
         self._fetchers = ThreadPoolExecutor(_DOWNLOADS, "tator-downloads")
 
     def __enter__(self) -> "CropMill":
@@ -131,8 +131,6 @@ class CropMill:
     def __exit__(self, *error: object) -> None:
         """Ends the mill; what has not begun is not begun any more."""
         self._fetchers.shutdown(cancel_futures=True)
-        if self._own is not None:
-            self._own.shutdown(cancel_futures=True)
 
     def run(self, pictures: Iterable[Picture]) -> Iterator[Outcome]:
         """Works through pictures in their order.
@@ -144,10 +142,16 @@ class CropMill:
             the outcome of each
 
         Raises:
-            TatorError: if the server fails in a way that is not about one picture
+            TatorError: if the server fails in a way that is not about one picture, or what cuts crops died
             OSError: if a file cannot be written
         """
-        fetched = self._fetched(iter(pictures))
+        try:
+            yield from self._run(iter(pictures))
+        except BrokenExecutor as reason:
+            raise SyncError(str(reason)) from None
+
+    def _run(self, pictures: Iterator[Picture]) -> Iterator[Outcome]:
+        fetched = self._fetched(pictures)
         cutting: deque[tuple[Picture, Future[list[Crop | None]] | str]] = deque()
         for picture, download in fetched:
             failure = download if isinstance(download, str) else download.result()
@@ -161,7 +165,7 @@ class CropMill:
         """Pictures with their downloads under way, a batch ahead."""
         under_way: deque[tuple[Picture, Future[str | None] | str]] = deque()
         while batch := list(islice(pictures, _BATCH)):
-            links = self._links([p.media for p in batch if not self._is_here(p.media)])
+            links = self._fetchers.submit(self._links, [p.media for p in batch if not self._is_here(p.media)])
             for picture in batch:
                 reason = why_not(picture.media)
                 under_way.append((picture, reason or self._fetchers.submit(self._fetch, picture.media, links)))
@@ -191,11 +195,11 @@ class CropMill:
         found = self._client.medias(self._project, ids, presigned=LINK_SECONDS, no_cache=no_cache)
         return {media.id: media for media in found}
 
-    def _fetch(self, media: Media, links: dict[int, Media]) -> str | None:
+    def _fetch(self, media: Media, links: Future[dict[int, Media]]) -> str | None:
         """Downloads a picture unless it is here; returns why it cannot be had, or None."""
         if self._is_here(media):
             return None
-        linked = links.get(media.id)
+        linked = links.result().get(media.id)
         try:
             for fresh in (False, True):
                 if fresh:
@@ -220,7 +224,7 @@ class CropMill:
         media = picture.media
         size = (media.width, media.height) if media.width and media.height else None
         regions = tuple(wanted.region for wanted in picture.wanted)
-        return CropJob(self._path(media), size, regions, tuple(w.target for w in picture.wanted), self._style)
+        return CropJob(self._path(media), size, regions, tuple(str(w.target) for w in picture.wanted), self._style)
 
 
 def _outcome(picture: Picture, cutting: Future[list[Crop | None]] | str) -> Outcome:

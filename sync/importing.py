@@ -5,9 +5,10 @@ read. A crop's file is there before its sample, the base before the sample, and 
 whatever a dead run left behind is recognised by the next one, and the end is the same as that of one clean run.
 """
 
+import os
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import fiftyone.core.odm as foo
 from bson import ObjectId
 
 from fiftyone_tator.media.folders import ProjectFolder, data_root, safe_name
+from fiftyone_tator.media.worker import WorkerProcess
 from fiftyone_tator.sync import dataset as datasets
 from fiftyone_tator.sync import snapshot as snapshots
 from fiftyone_tator.sync.applying import Applier
@@ -34,7 +36,15 @@ from fiftyone_tator.sync.scope import Scope, resolve
 from fiftyone_tator.sync.selection import Selection
 from fiftyone_tator.tator_client import Tator
 
+_WORTH_A_PROCESS = 2_000
 _READING, _CROPPING, _FINISHING = (0.0, 0.15), (0.15, 0.97), (0.97, 1.0)
+
+
+def _executor(localizations: int) -> Executor:
+    """What cuts crops: a process is ready after half a second, so it has to be worth that."""
+    if localizations >= _WORTH_A_PROCESS:
+        return WorkerProcess()
+    return ThreadPoolExecutor(os.cpu_count() or 2, "tator-crops")
 
 
 def default_dataset_name(project: int) -> str:
@@ -60,7 +70,7 @@ def import_project(
         client: the session with the server
         options: what to import
         root: the folder for files; :func:`fiftyone_tator.media.folders.data_root` if left out
-        executor: runs the cutting of crops; threads of this process if left out
+        executor: runs the cutting of crops; a process beside this one if left out, threads if there is little
         report: told how far the work is; may raise to stop it at a safe point
 
     Returns:
@@ -79,8 +89,12 @@ def import_project(
     name = options.dataset_name or default_dataset_name(scope.project.id)
     folder = ProjectFolder.of(root or data_root(), scope.project.id, scope.url)
     with Lease(foo.get_db_conn(), name, purpose="importing"):
-        run = _Run(client, scope, options, name, folder, Tracker(report))
-        result = run.execute(executor)
+        run = _Run(client, scope, options, name, folder, Tracker(report), executor)
+        try:
+            result = run.execute()
+        finally:
+            if executor is None and run.cutters is not None:
+                run.cutters.shutdown()
     result.seconds = time.monotonic() - started
     return result
 
@@ -93,8 +107,9 @@ class _Run:
     name: str
     folder: ProjectFolder
     tracker: Tracker
+    cutters: Executor | None = None
 
-    def execute(self, executor: Executor | None) -> ImportResult:
+    def execute(self) -> ImportResult:
         existing = datasets.open_dataset(self.name, self.scope)
         fields = self.scope.fields(
             label_attribute=self.options.label_attribute,
@@ -113,7 +128,7 @@ class _Run:
             if existing is None and len(snapshot) == 0:
                 raise NothingToImport(self._nothing())
             dataset = existing if existing is not None else fo.Dataset(self.name, persistent=True)
-            result = self._apply(dataset, fields, snapshot, deleted, selection, executor)
+            result = self._apply(dataset, fields, snapshot, deleted, selection)
             part.replace(self.folder.localizations)
         finally:
             part.unlink(missing_ok=True)
@@ -126,6 +141,10 @@ class _Run:
         types, versions = [kind.id for kind in self.scope.types], [version.id for version in self.scope.versions]
         project = self.scope.project.id
         expected = self.client.count_localizations(project, version=versions, type=types)
+        if self.cutters is None:
+            self.cutters = _executor(expected)
+            if existing is None and isinstance(self.cutters, WorkerProcess):
+                self.cutters.start()
         self.tracker.stage("Reading localizations", expected, _READING)
         pages = self.client.iter_localizations(project, types=types, versions=versions, raw=True)
         writer = snapshots.read(part, self._followed(pages), enough=selection.enough)
@@ -169,7 +188,6 @@ class _Run:
         snapshot: snapshots.Snapshot,
         deleted: list[Identity],
         selection: Selection,
-        executor: Executor | None,
     ) -> ImportResult:
         store = BaseStore(foo.get_db_conn(), datasets.dataset_id(dataset))
         store.prepare()
@@ -185,7 +203,9 @@ class _Run:
         maker = DocumentMaker(self.scope, fields, datasets.dataset_id(dataset))
         applier = Applier(dataset, store, maker, selection, self.folder, self.options.style, run, result)
         self.tracker.stage("Cutting crops", len(snapshot), _CROPPING)
-        with CropMill(self.client, self.scope.project.id, self.folder, self.options.style, executor=executor) as mill:
+        assert self.cutters is not None
+        project, style = self.scope.project.id, self.options.style
+        with CropMill(self.client, project, self.folder, style, executor=self.cutters) as mill:
             applier.bring_in(snapshot, mill, self.tracker)
         applier.take_out(deleted)
         if recovering:

@@ -24,6 +24,9 @@ KEYS = (
 )
 """What of a row is kept."""
 
+# One encoder for all rows: json.dumps would make a new one each time.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 _COLUMNS = np.dtype([("offset", "<i8"), ("id", "<i8"), ("media", "<i8"), ("mark", "<i4"), ("identity", "V24")])
 
 
@@ -40,7 +43,7 @@ def line(row: Mapping[str, Any] | Localization) -> str:
         values = {key: getattr(row, "deleted" if key == "variant_deleted" else key) for key in KEYS}
     else:
         values = {key: row.get(key) for key in KEYS}
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return _encode(values)
 
 
 def parse(text: str) -> Localization:
