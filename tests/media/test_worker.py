@@ -46,7 +46,7 @@ def test_results_come_to_their_own_calls(worker: WorkerProcess) -> None:
 
 
 def test_an_exception_comes_to_the_one_who_asked(worker: WorkerProcess) -> None:
-    with pytest.raises(ValueError, match="math domain|nonnegative"):
+    with pytest.raises(ValueError, match=r"math domain|nonnegative"):
         worker.submit(math.sqrt, -1.0).result()
     assert worker.submit(math.sqrt, 4.0).result() == 2.0
 
