@@ -47,6 +47,10 @@ _OWN: dict[str, Any] = {
 }
 
 _INDEXED = (
+    # FiftyOne's own, which a dataset lacks whose making was interrupted.
+    "filepath",
+    "created_at",
+    "last_modified_at",
     "elemental_id",
     "media_id",
     "media_name",

@@ -359,12 +359,22 @@ class Mortal:
             [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def run(self, house: House, *, die_at: int = 0, root: Path | None = None, **options: Any) -> dict[str, Any]:
-        """Imports; gives the number of steps, how the process ended, and the step at which it died."""
+    def run(
+        self, house: House, *, die_at: int = 0, die_on: str = "", root: Path | None = None, **options: Any
+    ) -> dict[str, Any]:
+        """Imports; gives the number of steps, how the process ended, and the step at which it died.
+
+        Args:
+            house: the project
+            die_at: the number of the step to die at, 0 for none
+            die_on: text that a step's name must hold to be counted
+            root: the data folder
+            **options: of the import
+        """
         assert self._process.stdin is not None and self._process.stdout is not None
         task = {
             "url": house.tator.url, "token": house.tator.tokens["editor"], "root": str(root or house.root),
-            "die_at": die_at, "options": house.options(**options).model_dump(exclude_none=True),
+            "die_at": die_at, "die_on": die_on, "options": house.options(**options).model_dump(exclude_none=True),
         }  # fmt: skip
         self._process.stdin.write(json.dumps(task) + "\n")
         self._process.stdin.flush()
@@ -391,3 +401,17 @@ def unique_names(house: House) -> Callable[[int], Sequence[str]]:
         return [f"{house.name} {number}".replace(" ", "-").lower() for number in range(count)]
 
     return make
+
+
+@pytest.fixture(scope="module")
+def house_of(tator: Running) -> Iterator[Callable[[Path], House]]:
+    """Makes more projects for all tests of a module."""
+    houses: list[House] = []
+
+    def make(root: Path) -> House:
+        houses.append(House(tator, root))
+        return houses[-1]
+
+    yield make
+    for house in houses:
+        house.close()

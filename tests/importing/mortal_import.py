@@ -19,13 +19,13 @@ class Steps:
     """Counts steps, and ends the process at the one that was named."""
 
     def __init__(self) -> None:
-        self.root, self.die_at, self.count, self.report = "", 0, 0, -1
+        self.root, self.die_at, self.die_on, self.count, self.report = "", 0, "", 0, -1
         self.lock = threading.Lock()
 
     def take(self, what: str) -> None:
         with self.lock:
-            self.count += 1
-            if self.count == self.die_at:
+            self.count += self.die_on in what
+            if self.count == self.die_at and self.die_on in what:
                 os.write(self.report, json.dumps({"step": self.count, "died": what}).encode())
                 os.kill(os.getpid(), signal.SIGKILL)
                 signal.pause()
@@ -71,7 +71,7 @@ def work(task: dict[str, Any], report: int) -> None:
     from fiftyone_tator.sync.options import ImportOptions
     from fiftyone_tator.tator_client import Tator
 
-    STEPS.die_at, STEPS.report = task["die_at"], report
+    STEPS.die_at, STEPS.die_on, STEPS.report = task["die_at"], task["die_on"], report
     STEPS.root = task["root"]
     client = Tator(task["url"], task["token"], transport=Requests())
     result = import_project(client, ImportOptions(**task["options"]), root=Path(task["root"]))

@@ -83,7 +83,7 @@ def test_a_change_in_tator_moves_the_sample_and_its_times_and_people(village: An
 
 def test_a_local_edit_that_tator_did_not_touch_stays(village: Any, elements: Elements) -> None:
     village.run()
-    first, second, *_ = elements(village)
+    first = elements(village)[0]
     sample = village.sample(first)
     sample["notes"], sample["quality"] = "mine", None
     sample.tags.append("mine")
@@ -255,7 +255,7 @@ def test_a_download_that_was_cut_short_is_fetched_anew(village: Any) -> None:
 
 def test_samples_go_with_their_media(village: Any, elements: Elements) -> None:
     village.run()
-    first, second, *others = elements(village)
+    first, _, *others = elements(village)
     media = village.sample(first).media_id
     with village.tator.store.write() as db:
         db.execute("update media set deleted = 1 where id = ?", (media,))
@@ -328,7 +328,7 @@ def test_a_dataset_that_is_not_of_tator_is_left_alone(village: Any, tmp_path: Pa
     name = village.options(dataset_name="someone-elses").dataset_name
     dataset = fo.Dataset(name)
     dataset.add_sample(fo.Sample(str(tmp_path / "a.jpg")))
-    with pytest.raises(NotFromTator, match="someone-elses.*does not come from Tator.*another dataset name"):
+    with pytest.raises(NotFromTator, match=r"someone-elses.*does not come from Tator.*another dataset name"):
         village.run(dataset_name=name)
     assert len(village.dataset(name)) == 1 and "tator" not in village.dataset(name).info
 
@@ -349,7 +349,7 @@ def test_another_projects_dataset_is_left_alone(village: Any, tator: Any, tmp_pa
 def test_a_copy_of_a_dataset_is_not_imported_into(village: Any) -> None:
     village.run()
     village.dataset().clone(village.options(dataset_name="a-copy").dataset_name, persistent=True)
-    with pytest.raises(NotFromTator, match="'a-copy' is a copy"):
+    with pytest.raises(NotFromTator, match=r"'a-copy' is a copy"):
         village.run(dataset_name="a-copy")
     assert len(village.dataset("a-copy")) == 6
 
@@ -381,5 +381,7 @@ def test_two_datasets_of_one_project_do_not_share_crops(village: Any) -> None:
 
 def test_labels_cannot_become_another_attribute(village: Any) -> None:
     village.run()
-    with pytest.raises(NotFromTator, match="the attribute 'Label'; they cannot become 'quality'.*another dataset name"):
+    with pytest.raises(
+        NotFromTator, match=r"the attribute 'Label'; they cannot become 'quality'.*another dataset name"
+    ):
         village.run(label_attribute="quality")

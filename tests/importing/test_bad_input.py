@@ -26,7 +26,7 @@ def examples(result: Any) -> str:
 
 
 def test_a_wrong_token_is_named_as_what_is_wrong(village: Any) -> None:
-    with Tator(village.tator.url, "0" * 40) as stranger, pytest.raises(AuthenticationFailed, match="token"):
+    with Tator(village.tator.url, "0" * 40) as stranger, pytest.raises(AuthenticationFailed, match=r"token"):
         village.run(stranger)
 
 
@@ -44,14 +44,14 @@ def test_a_viewer_may_import(village: Any) -> None:
 def test_an_unknown_project_is_named_with_those_that_there_are(village: Any) -> None:
     with pytest.raises(InvalidOption, match=f"'Hause'.*{village.name}"):
         village.run(project="Hause")
-    with pytest.raises(InvalidOption, match="99999"):
+    with pytest.raises(InvalidOption, match=r"99999"):
         village.run(project=99999)
 
 
 def test_an_unknown_version_or_type_is_named_with_those_that_there_are(village: Any) -> None:
-    with pytest.raises(InvalidOption, match="no version 'Basline'.*Baseline"):
+    with pytest.raises(InvalidOption, match=r"no version 'Basline'.*Baseline"):
         village.run(versions=["Basline"])
-    with pytest.raises(InvalidOption, match="no localization type 'Circle'.*Box"):
+    with pytest.raises(InvalidOption, match=r"no localization type 'Circle'.*Box"):
         village.run(types=["Circle"])
 
 
@@ -72,7 +72,7 @@ def test_an_empty_project_makes_no_dataset(house: Any) -> None:
 def test_a_project_without_boxes_says_so(house: Any) -> None:
     house.type("Dot", "dot")
     house.box(house.media("a.png"), type=house.types["Dot"], width=None, height=None)
-    with pytest.raises(NothingToImport, match="no localizations of Box"):
+    with pytest.raises(NothingToImport, match=r"no localizations of Box"):
         house.run()
     assert house.run(types=["Dot"]).created == 1
 
@@ -80,7 +80,7 @@ def test_a_project_without_boxes_says_so(house: Any) -> None:
 def test_a_project_without_types_or_versions_says_so(house: Any) -> None:
     with house.tator.store.write() as db:
         db.execute("delete from localization_type where project = ?", (house.project,))
-    with pytest.raises(InvalidOption, match="no localization type yet. Make one in Tator"):
+    with pytest.raises(InvalidOption, match=r"no localization type yet. Make one in Tator"):
         house.run()
 
 
@@ -94,14 +94,14 @@ def test_a_dataset_that_became_empty_in_tator_becomes_empty(village: Any) -> Non
 @pytest.mark.parametrize("name", ["///", "?"])
 def test_a_dataset_name_that_cannot_be_one_is_refused_before_anything_is_read(village: Any, name: str) -> None:
     village.tator.faults.forget()
-    with pytest.raises(InvalidOption, match="dataset_name"):
+    with pytest.raises(InvalidOption, match=r"dataset_name"):
         village.run(dataset_name=name)
     assert not village.tator.faults.requests("GET /rest/Localizations")
 
 
 def test_a_dataset_name_that_differs_from_another_only_in_its_punctuation_is_refused(village: Any) -> None:
     village.run(dataset_name="my-data")
-    with pytest.raises(InvalidOption, match="my data.*dataset_name"):
+    with pytest.raises(InvalidOption, match=r"my data.*dataset_name"):
         village.run(dataset_name="my data")
 
 
