@@ -5,10 +5,12 @@ read. A crop's file is there before its sample, the base before the sample, and 
 whatever a dead run left behind is recognised by the next one, and the end is the same as that of one clean run.
 """
 
+import gc
 import os
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,6 +47,17 @@ def _executor(localizations: int) -> Executor:
     if localizations >= _WORTH_A_PROCESS:
         return WorkerProcess()
     return ThreadPoolExecutor(os.cpu_count() or 2, "tator-crops")
+
+
+@contextmanager
+def _old_objects_left_alone() -> Iterator[None]:
+    """Keeps the garbage collector to what the import makes: each walk through all of FiftyOne takes its fifth of a second,
+    and rows by the thousand would set it off again and again."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def default_dataset_name(project: int) -> str:
@@ -88,7 +101,7 @@ def import_project(
     scope = resolve(client, options)
     name = options.dataset_name or default_dataset_name(scope.project.id)
     folder = ProjectFolder.of(root or data_root(), scope.project.id, scope.url)
-    with Lease(foo.get_db_conn(), name, purpose="importing"):
+    with Lease(foo.get_db_conn(), name, purpose="importing"), _old_objects_left_alone():
         run = _Run(client, scope, options, name, folder, Tracker(report), executor)
         try:
             result = run.execute()
