@@ -51,8 +51,8 @@ def _executor(localizations: int) -> Executor:
 
 @contextmanager
 def _old_objects_left_alone() -> Iterator[None]:
-    """Keeps the garbage collector to what the import makes: each walk through all of FiftyOne takes its fifth of a second,
-    and rows by the thousand would set it off again and again."""
+    """Keeps the garbage collector to what the import makes: a walk through all of FiftyOne takes a fifth of a second, and
+    rows by the thousand would set it off again and again."""
     gc.freeze()
     try:
         yield
