@@ -51,8 +51,8 @@ def _executor(localizations: int) -> Executor:
 
 @contextmanager
 def _old_objects_left_alone() -> Iterator[None]:
-    """Keeps the garbage collector to what the import makes: a walk through all of FiftyOne takes a fifth of a second, and
-    rows by the thousand would set it off again and again."""
+    """Keeps the garbage collector to what the import makes: a walk through all of FiftyOne takes a fifth of a second,
+    and rows by the thousand would set it off again and again."""
     gc.freeze()
     try:
         yield
@@ -130,7 +130,6 @@ class _Run:
             taken=() if existing is None else existing.get_field_schema(),
         )
         datasets.check_labels(existing, fields)
-        self.folder = replace(self.folder, crops=datasets.crops_folder(self.name, existing, self.scope))
         if existing is not None:
             _recover(existing)
         part = self.folder.path / f".{safe_name(self.name)}.localizations.part"
@@ -208,6 +207,7 @@ class _Run:
         run = ObjectId()
         recovering = "unfinished_run" in dataset.info.get(datasets.INFO, {})
         info = datasets.describe(self.scope, fields, dataset.info.get(datasets.INFO))
+        self.folder = replace(self.folder, crops=datasets.crops_folder(dataset, self.scope))
         info |= {"crops": self.folder.crops, "dataset": str(datasets.dataset_id(dataset))}
         # The record of our fields comes first: a field without a record would be taken for somebody else's.
         datasets.save_info(dataset, {**info, "unfinished_run": str(run)})
