@@ -18,6 +18,7 @@ INFO = "tator"
 FORMAT = 1
 LAYOUT = "crops"
 CONFLICT_TAG = "tator:conflict"
+CLAIMS = "tator_sync.crop_folders"
 
 _KINDS: dict[str, Any] = {
     "string": (fo.StringField, {}),
@@ -127,22 +128,28 @@ def existing_fields(dataset: fo.Dataset | None) -> tuple[Field, ...]:
     return tuple(Field(**field) for field in info.get("fields", ()))
 
 
-def crops_folder(name: str, dataset: fo.Dataset | None, scope: Scope) -> str:
+def crops_folder(dataset: fo.Dataset, scope: Scope) -> str:
     """The name of a dataset's folder for crops.
 
     Two datasets of one project may want crops of different sizes, and must not take each other's away: the first one
     has ``crops``, another one a folder with its own name.
 
     Args:
-        name: the dataset's name
-        dataset: the dataset, or None if it is to be made
+        dataset: the dataset
         scope: what is imported
     """
-    if dataset is not None and "crops" in dataset.info.get(INFO, {}):
-        return str(dataset.info[INFO]["crops"])
-    first = {"info.tator.project.id": scope.project.id, "info.tator.server": scope.url, "info.tator.crops": "crops"}
-    taken = get_db_conn()["datasets"].find_one({**first, "name": {"$ne": name}})
-    return "crops" if taken is None else safe_name(f"crops_{name}")
+    info = dataset.info.get(INFO, {})
+    if "crops" in info:
+        return str(info["crops"])
+    database, mine = get_db_conn(), dataset_id(dataset)
+    claims, key = database[CLAIMS], f"{scope.url} {scope.project.id}"
+    claims.update_one({"_id": key}, {"$setOnInsert": {"dataset": mine}}, upsert=True)
+    holder = claims.find_one({"_id": key})["dataset"]
+    if database["datasets"].find_one({"_id": holder}, {"_id": True}) is None:
+        # The dataset that had it was deleted; of several that see this only one gets it.
+        claims.update_one({"_id": key, "dataset": holder}, {"$set": {"dataset": mine}})
+        holder = claims.find_one({"_id": key})["dataset"]
+    return "crops" if holder == mine else safe_name(f"crops_{dataset.name}")
 
 
 def check_labels(dataset: fo.Dataset | None, fields: FieldMap) -> None:

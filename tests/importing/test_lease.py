@@ -1,0 +1,123 @@
+"""One writer a dataset."""
+
+import os
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import fiftyone.core.odm as foo
+import pytest
+
+from fiftyone_tator.sync.errors import Busy
+from fiftyone_tator.sync.lease import COLLECTION, Lease
+
+
+@pytest.fixture
+def leases() -> Any:
+    return foo.get_db_conn()[COLLECTION]
+
+
+def test_a_second_import_says_who_is_importing(village: Any) -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    def wait(progress: object) -> None:
+        began.set()
+        assert go_on.wait(60)
+
+    first = threading.Thread(target=village.run, kwargs={"report": wait})
+    first.start()
+    try:
+        assert began.wait(60)
+        with pytest.raises(Busy, match=rf"Somebody is importing on dataset '{village.made[0]}'.*process {os.getpid()}"):
+            village.run()
+    finally:
+        go_on.set()
+        first.join()
+    assert len(village.dataset()) == 6
+    assert village.run().unchanged == 6
+
+
+def test_imports_into_two_datasets_of_one_project_do_not_hinder_each_other(village: Any) -> None:
+    client = village.client()
+    barrier = threading.Barrier(2)
+    failures: list[BaseException] = []
+    met = threading.local()
+
+    def meet(progress: object) -> None:
+        if not hasattr(met, "once"):
+            met.once = True
+            barrier.wait(60)
+
+    def work(name: str) -> None:
+        try:
+            village.run(client, dataset_name=name, report=meet)
+        except BaseException as error:  # noqa: BLE001 - shown by the test
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    for name in ("one", "two"):
+        assert len(village.documents(name)) == 6
+        assert village.run(dataset_name=name).unchanged == 6
+    assert village._crops(village.dataset("one")) != village._crops(village.dataset("two"))
+
+
+def test_the_lease_of_a_process_that_died_is_taken_over_at_once(village: Any, mortal: Any, leases: Any) -> None:
+    told = mortal.run(village, die_on="insert samples.", die_at=1)
+    assert told["signal"] == 9
+    assert leases.find_one({"_id": village.made[0]})["expires"] > now()
+    assert village.run().created == 6
+
+
+def now() -> datetime:
+    return datetime.now(timezone.utc).replace(tzinfo=None)
+
+
+@pytest.fixture
+def held(village: Any, leases: Any) -> Callable[..., Any]:
+    """Writes a lease of somebody else's."""
+
+    def write(**changes: Any) -> str:
+        name = str(village.options().dataset_name)
+        with Lease(foo.get_db_conn(), name, purpose="pushing"):
+            document = leases.find_one({"_id": name})
+        leases.insert_one({**document, "token": "theirs", **changes})
+        return name
+
+    return write
+
+
+def test_a_lease_of_another_machine_is_respected_until_it_ends(village: Any, held: Any, leases: Any) -> None:
+    name = held(host="elsewhere", pid=1)
+    with pytest.raises(Busy, match=r"pushing.*process 1 on elsewhere"):
+        village.run()
+    leases.update_one({"_id": name}, {"$set": {"expires": now() - timedelta(seconds=1)}})
+    assert village.run().created == 6
+
+
+def test_a_process_with_the_number_of_a_dead_one_is_another_one(village: Any, held: Any) -> None:
+    held(process_started=1.0)
+    assert village.run().created == 6
+
+
+def test_a_lease_is_given_back_and_renewed_only_by_its_holder(village: Any, leases: Any) -> None:
+    name = village.options().dataset_name
+    with Lease(foo.get_db_conn(), name, purpose="importing"):
+        leases.update_one({"_id": name}, {"$set": {"token": "theirs"}})
+    assert leases.find_one({"_id": name})["token"] == "theirs"
+    leases.delete_one({"_id": name})
+
+
+def test_a_lease_is_renewed_while_it_is_held(village: Any, leases: Any) -> None:
+    name = village.options().dataset_name
+    with Lease(foo.get_db_conn(), name, purpose="importing", seconds=0.3):
+        first = leases.find_one({"_id": name})["expires"]
+        deadline = now() + timedelta(seconds=20)
+        while leases.find_one({"_id": name})["expires"] <= first:
+            assert now() < deadline
+    assert leases.find_one({"_id": name}) is None
