@@ -23,7 +23,8 @@ def main(project: int) -> int:
     try:
         result = foo.execute_operator(NAME, ctx={"params": {"project": project, "padding": 0.2}}).result
     except ExecutionError as error:
-        print(f"Failed: {str(error).strip().splitlines()[-1]}")
+        # FiftyOne makes a text of the whole trace; its last line is the error, after the name of its class.
+        print(f"Failed: {str(error).strip().splitlines()[-1].partition(': ')[2]}")
         return 1
     print(json.dumps({"dataset": result["dataset"], "summary": summary(result), "seconds": result["seconds"]}))
     return 0
