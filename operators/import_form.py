@@ -129,7 +129,7 @@ def _ask(inputs: types.Object, question: str, about: Mapping[str, Any], label: s
 def _closed(inputs: types.Object, title: str, reason: str) -> None:
     """Says why nothing can be imported, and keeps the button from trying."""
     inputs.view("closed", types.Error(label=title, description=reason))
-    inputs.bool("blocked", invalid=True, error_message=title, view=types.HiddenView())
+    inputs.bool("blocked", invalid=True, error_message=f"{title}. {reason}", view=types.HiddenView())
 
 
 def _body(inputs: types.Object, given: _Given, url: str) -> None:
