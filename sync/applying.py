@@ -16,7 +16,7 @@ from fiftyone_tator.media.crops import CropStyle
 from fiftyone_tator.media.folders import ProjectFolder
 from fiftyone_tator.sync.base import BaseRow, BaseStore, Identity, pack_element
 from fiftyone_tator.sync.crops import CropMill, Outcome, Picture, Wanted, crop_key
-from fiftyone_tator.sync.dataset import CONFLICT_TAG, INFO
+from fiftyone_tator.sync.dataset import CONFLICT_TAG, INFO, mark_unfinished
 from fiftyone_tator.sync.documents import DocumentMaker, picture
 from fiftyone_tator.sync.merging import AgreedMedias, Merger, digest
 from fiftyone_tator.sync.progress import Tracker
@@ -49,7 +49,7 @@ class Applier:
         selection: says which localizations are wanted
         folder: where crops go
         style: how they look
-        run: the id of this import
+        run: the id of this import's first block of new samples
         result: counts what is done
     """
 
@@ -363,6 +363,9 @@ class Applier:
             if documents:
                 self._samples.insert_many(documents, ordered=False)
             self._result.created += len(documents)
+            # These have their samples: where one is missing from now on, somebody deleted it.
+            self._run = ObjectId()
+            mark_unfinished(self._dataset, self._run)
         if self._updates:
             self._samples.bulk_write(self._updates, ordered=False)
             self._updates = []

@@ -39,7 +39,7 @@ class BaseRow:
         crop: what its crop was made from, see :func:`fiftyone_tator.sync.crops.crop_key`
         size: of the crop's file, in bytes
         suffixed: whether its crop's name tells the version, because another version has the same elemental id
-        run: the import that first made it
+        run: the block of new samples that it was written with
     """
 
     version: int
@@ -121,10 +121,10 @@ class BaseStore:
                 yield version, document["elemental_id"]
 
     def of_run(self, run: ObjectId) -> Iterator[BaseRow]:
-        """The rows that a run made.
+        """The rows that were written with a block of new samples.
 
         Args:
-            run: the run's id
+            run: the block's id
 
         Yields:
             its rows

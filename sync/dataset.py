@@ -295,6 +295,17 @@ def save_info(dataset: fo.Dataset, info: Mapping[str, Any]) -> None:
     dataset.save()
 
 
+def mark_unfinished(dataset: fo.Dataset, run: ObjectId) -> None:
+    """Notes which base rows may lack their samples if the import dies now.
+
+    Args:
+        dataset: the dataset, whose object in memory does not learn of it
+        run: what those rows name as their run
+    """
+    change = {"$set": {f"info.{INFO}.unfinished_run": str(run)}}
+    get_db_conn()["datasets"].update_one({"_id": dataset_id(dataset)}, change)
+
+
 def dataset_id(dataset: fo.Dataset) -> ObjectId:
     """The id that MongoDB knows a dataset by.
 

@@ -150,11 +150,26 @@ def test_a_second_import_that_was_killed_is_completed(changed: Any, mortal: Any,
 # ---------------------------------------------------------------------- many localizations
 
 
-def test_a_large_import_killed_between_two_blocks_is_completed(house: Any, mortal: Any, tmp_path: Path) -> None:
+@pytest.fixture
+def half(house: Any, mortal: Any, tmp_path: Path) -> Any:
+    """A dataset of 1,500 localizations, whose import died when 1,000 samples were written and 500 base rows more."""
     media = [house.media(f"dense_{number}.png") for number in range(3)]
     house.boxes(*(house.spec(media[n // 500], x=0.0002 * n, attributes={"count": n}) for n in range(1_500)))
-    house.run(dataset_name="large")
     told = mortal.run(house, dataset_name="killed", root=tmp_path / "data", die_on="insert samples.", die_at=2)
     assert told["signal"] == 9
-    assert 0 < len(house.dataset("killed")) < 1_500
-    assert finish(house, "killed", tmp_path / "data") == house.everything("large")
+    assert (len(house.dataset("killed")), len(house.base("killed"))) == (1_000, 1_500)
+    return house
+
+
+def test_a_large_import_killed_between_two_blocks_is_completed(half: Any, tmp_path: Path) -> None:
+    half.run(dataset_name="large")
+    assert finish(half, "killed", tmp_path / "data") == half.everything("large")
+
+
+def test_what_is_deleted_here_after_a_kill_stays_deleted(half: Any, tmp_path: Path) -> None:
+    dataset = half.dataset("killed")
+    deleted = set(dataset.limit(3).values("elemental_id"))
+    dataset.delete_samples(dataset.limit(3))
+    result = half.run(dataset_name="killed", root=tmp_path / "data")
+    assert (result.created, result.unchanged, result.deleted_here) == (500, 997, 3)
+    assert not deleted & set(half.dataset("killed").values("elemental_id"))
