@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fiftyone_tator.sync.errors import InvalidOption
-from fiftyone_tator.tator_client import Tator
+from fiftyone_tator.tator_client import Tator, TatorError, normalise_url
 
 URL, TOKEN = "FIFTYONE_TATOR_URL", "FIFTYONE_TATOR_TOKEN"
 
@@ -33,9 +33,10 @@ def servers(secrets: Any) -> list[Server]:
         at least one
 
     Raises:
-        InvalidOption: if a secret is missing, or there are more of one than of the other
+        InvalidOption: if a secret is missing, an address cannot be one, or there are more of one than of the other
     """
-    urls, tokens = _items(secrets, URL), _items(secrets, TOKEN)
+    # An address has no space in it, but a token may have been copied with the word "Token" before it.
+    urls, tokens = _items(secrets, URL, r"[,\s]+"), _items(secrets, TOKEN, r"[,\r\n]+")
     for name, items in ((URL, urls), (TOKEN, tokens)):
         if not items:
             raise InvalidOption(
@@ -47,7 +48,8 @@ def servers(secrets: Any) -> list[Server]:
             f"{URL} names {len(urls)} servers and {TOKEN} holds {len(tokens)} tokens. "
             "Write one token a server, in the same order, separated by commas."
         )
-    return [Server(url.rstrip("/"), token) for url, token in zip(urls, tokens, strict=True)]
+    known = [_normalised(url, f"Address {number} in {URL}") for number, url in enumerate(urls, 1)]
+    return [Server(url, token) for url, token in zip(known, tokens, strict=True)]
 
 
 def choose(secrets: Any, url: str | None) -> Server:
@@ -58,16 +60,17 @@ def choose(secrets: Any, url: str | None) -> Server:
         url: the address that was asked for, or None for the first one
 
     Raises:
-        InvalidOption: if the secrets name no such server
+        InvalidOption: if that is no address, or the secrets name no such server
     """
     known = servers(secrets)
     if url is None:
         return known[0]
+    wanted = _normalised(url, "The server that was asked for")
     for server in known:
-        if server.url == url.rstrip("/"):
+        if server.url == wanted:
             return server
     raise InvalidOption(
-        f"The secrets hold no token for {url}. They name: {', '.join(server.url for server in known)}. "
+        f"The secrets hold no token for {wanted}. They name: {', '.join(server.url for server in known)}. "
         f"Add it to {URL} and {TOKEN}."
     )
 
@@ -84,5 +87,13 @@ def connect(server: Server) -> Tator:
     return Tator(server.url, server.token)
 
 
-def _items(secrets: Any, name: str) -> list[str]:
-    return [item for item in re.split(r"[,\s]+", secrets.get(name) or "") if item]
+def _items(secrets: Any, name: str, separator: str) -> list[str]:
+    return [item.strip() for item in re.split(separator, secrets.get(name) or "") if item.strip()]
+
+
+def _normalised(url: str, what: str) -> str:
+    try:
+        return normalise_url(url)
+    except TatorError as error:
+        # The address itself is not told: there may be a password in it.
+        raise InvalidOption(f"{what} cannot be used. {error}") from None

@@ -7,6 +7,7 @@
 Imports nothing else of this project and no FiftyOne.
 """
 
+from ._urls import normalise_url
 from ._values import fits_bulk, with_elemental_ids
 from .errors import (
     AuthenticationFailed,
@@ -65,5 +66,6 @@ __all__ = [
     "User",
     "Version",
     "fits_bulk",
+    "normalise_url",
     "with_elemental_ids",
 ]
