@@ -1,28 +1,25 @@
 """Bringing a snapshot into a dataset: what is new, what changed there, what is gone."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
-import fiftyone.core.odm as foo
 from bson import ObjectId
-from pymongo import UpdateOne
 
 from fiftyone_tator.media.crops import CropStyle
 from fiftyone_tator.media.folders import ProjectFolder
 from fiftyone_tator.sync.base import BaseRow, BaseStore, Identity, pack_element
 from fiftyone_tator.sync.crops import CropMill, Outcome, Picture, Wanted, crop_key
-from fiftyone_tator.sync.dataset import CONFLICT_TAG, INFO, mark_unfinished
+from fiftyone_tator.sync.dataset import INFO
 from fiftyone_tator.sync.documents import DocumentMaker, picture
 from fiftyone_tator.sync.merging import AgreedMedias, Merger, digest
 from fiftyone_tator.sync.progress import Tracker
 from fiftyone_tator.sync.results import ImportResult
 from fiftyone_tator.sync.selection import LeftOut, Selection
 from fiftyone_tator.sync.snapshot import Entry, Snapshot
+from fiftyone_tator.sync.writing import Writer
 from fiftyone_tator.tator_client import Localization, Media
 
 _BLOCK = 2_000
@@ -65,18 +62,15 @@ class Applier:
         result: ImportResult,
     ) -> None:
         self._dataset, self._store, self._maker, self._selection = dataset, store, maker, selection
-        self._folder, self._style, self._run, self._result = folder, style, run, result
-        self._samples = foo.get_db_conn()[dataset._sample_collection_name]
+        self._folder, self._style, self._result = folder, style, result
         self._first = store.count() == 0
         self._merger = Merger(maker)
         self._medias = AgreedMedias(store, maker)
+        self._writer = Writer(dataset, store, self._medias, folder, run, result)
+        self._samples = self._writer.samples
         self._lowest: dict[bytes, int] = {}
         self._chosen: set[Identity] | None = None
         self._pending: dict[Identity, _Change] = {}
-        self._new: list[tuple[BaseRow, dict[str, Any]]] = []
-        self._updates: list[UpdateOne] = []
-        self._moves: list[BaseRow] = []
-        self._replaced: list[Path] = []
 
     # ------------------------------------------------------------------ theirs comes in
 
@@ -95,7 +89,7 @@ class Applier:
         for outcome in mill.run(self._pictures(snapshot, tracker)):
             self._take(outcome)
             tracker.advance(len(outcome.picture.wanted))
-        self._flush()
+        self._writer.flush()
 
     def _choose(self, snapshot: Snapshot) -> set[Identity] | None:
         """With a sample limit, the new localizations to take: the first ones in the order of reading."""
@@ -157,7 +151,7 @@ class Applier:
             else:
                 doubtful.append((entry, known, media, wanted))
         crops += self._look_into(doubtful)
-        self._flush_if_full()
+        self._writer.flush_if_full()
         return sorted(crops, key=lambda crop: crop[0].id)
 
     def _look_into(
@@ -251,7 +245,7 @@ class Applier:
                 self._create(
                     wanted, media, {**self._maker.owned(wanted.entry.row, media, wanted.region), **of_media}, shown
                 )
-        self._flush_if_full()
+        self._writer.flush_if_full()
 
     def _create(self, wanted: Wanted, media: Media, fields: Mapping[str, Any], shown: Mapping[str, Any]) -> None:
         row, sample = wanted.entry.row, ObjectId()
@@ -269,9 +263,9 @@ class Applier:
             crop=wanted.key,
             size=int(shown["metadata"]["size_bytes"]),
             suffixed=wanted.suffixed,
-            run=self._run,
+            run=self._writer.run,
         )
-        self._new.append((base, self._maker.document(sample, fields, values, shown)))
+        self._writer.create(base, self._maker.document(sample, fields, values, shown))
 
     def _settle(
         self,
@@ -292,14 +286,12 @@ class Applier:
         self._result.conflicts += bool(merge.conflicts)
         self._result.updated += bool(new) and not merge.conflicts
         self._result.unchanged += not new and not merge.conflicts
-        if "filepath" in new:
-            self._replaced.append(Path(ours["filepath"]))
-        self._update(base.sample, new, tag=CONFLICT_TAG if merge.conflicts else None)
         crop, size = base.crop, base.size
         if wanted is not None and shown is not None:
             crop, size = wanted.key, int(shown["metadata"]["size_bytes"])
         agreed = self._medias.agree(merge.media_row)
-        self._moves.append(replace(base, row=merge.row, media=agreed, crop=crop, size=size))
+        moved = replace(base, row=merge.row, media=agreed, crop=crop, size=size)
+        self._writer.update(_name(entry.row, media), ours, new, moved, tag=bool(merge.conflicts))
 
     # ------------------------------------------------------------------ what is gone
 
@@ -311,69 +303,19 @@ class Applier:
         """
         for start in range(0, len(deleted), _BLOCK):
             base = self._store.find(deleted[start : start + _BLOCK])
+            agreed = self._medias.find({row.media for row in base.values()})
             ours = self._ours([row.sample for row in base.values()])
             gone: list[BaseRow] = []
             for row in base.values():
                 document = ours.get(row.sample)
-                if document is None or not self._merger.edited(row.row, document):
+                about_media = agreed.get(row.media)
+                if document is None or not self._merger.edited(row.row, about_media, document):
                     gone.append(row)
                 else:
                     self._result.conflicts += 1
-                    self._update(row.sample, {}, tag=CONFLICT_TAG)
-            self._remove(gone, ours)
-        self._flush()
-
-    def _remove(self, gone: Sequence[BaseRow], ours: Mapping[ObjectId, Mapping[str, Any]]) -> None:
-        present = [row.sample for row in gone if row.sample in ours]
-        if present:
-            self._dataset.delete_samples([str(sample) for sample in present])
-        self._unlink(Path(ours[sample]["filepath"]) for sample in present)
-        self._store.remove([row.identity for row in gone])
-        self._result.removed += len(present)
-
-    def _unlink(self, crops: Iterable[Path]) -> None:
-        """Removes crops that no sample has any more; files of somebody else's stay."""
-        for crop in crops:
-            if self._folder.path in crop.parents:
-                crop.unlink(missing_ok=True)
-
-    # ------------------------------------------------------------------ writing
-
-    def _update(self, sample: ObjectId, fields: Mapping[str, Any], *, tag: str | None = None) -> None:
-        update: dict[str, Any] = {}
-        if fields:
-            now = datetime.now(timezone.utc).replace(tzinfo=None)
-            update["$set"] = {**fields, "last_modified_at": now}
-        if tag is not None:
-            update["$addToSet"] = {"tags": tag}
-        if update:
-            self._updates.append(UpdateOne({"_id": sample}, update))
-
-    def _flush_if_full(self) -> None:
-        if len(self._new) >= _FLUSH or len(self._updates) + len(self._moves) >= _FLUSH:
-            self._flush()
-
-    def _flush(self) -> None:
-        """Writes what has gathered: the base of new samples before them, that of updated ones after."""
-        new, self._new = self._new, []
-        self._medias.flush()
-        if new:
-            there = self._store.insert([base for base, _ in new])
-            documents = [document for base, document in new if base.identity not in there]
-            if documents:
-                self._samples.insert_many(documents, ordered=False)
-            self._result.created += len(documents)
-            # These have their samples: where one is missing from now on, somebody deleted it.
-            self._run = ObjectId()
-            mark_unfinished(self._dataset, self._run)
-        if self._updates:
-            self._samples.bulk_write(self._updates, ordered=False)
-            self._updates = []
-        if self._moves:
-            self._store.move(self._moves)
-            self._moves = []
-        self._unlink(self._replaced)
-        self._replaced = []
+                    self._writer.update(row.elemental_id, document, {}, row, tag=True)
+            self._writer.remove(gone, ours)
+        self._writer.flush()
 
     def _leave(self, reason: str, items: Sequence[str]) -> None:
         self._result.left_out.add(reason, items)

@@ -120,6 +120,18 @@ class BaseStore:
             for document in self._rows.find(query, keys, batch_size=_BLOCK):
                 yield version, document["elemental_id"]
 
+    def samples(self, which: Mapping[str, int]) -> Iterator[ObjectId]:
+        """The samples of a version or of a localization type.
+
+        Args:
+            which: ``version`` or ``type`` and its id
+
+        Yields:
+            ids of samples
+        """
+        for document in self._rows.find({"dataset": self._dataset, **which}, {"sample": True}, batch_size=_BLOCK):
+            yield document["sample"]
+
     def of_run(self, run: ObjectId) -> Iterator[BaseRow]:
         """The rows that were written with a block of new samples.
 

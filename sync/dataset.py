@@ -128,6 +128,25 @@ def existing_fields(dataset: fo.Dataset | None) -> tuple[Field, ...]:
     return tuple(Field(**field) for field in info.get("fields", ()))
 
 
+def remembered_labels(dataset: fo.Dataset | None) -> dict[int, str | None]:
+    """The label attributes of earlier imports, per localization type id.
+
+    Args:
+        dataset: the dataset, or None
+    """
+    info = {} if dataset is None else dataset.info.get(INFO, {})
+    return {int(kind): attribute for kind, attribute in info.get("label_attributes", {}).items()}
+
+
+def known_versions(dataset: fo.Dataset) -> frozenset[int]:
+    """The ids of the versions that earlier imports brought.
+
+    Args:
+        dataset: the dataset
+    """
+    return frozenset(int(version) for version in dataset.info.get(INFO, {}).get("versions", {}))
+
+
 def crops_folder(dataset: fo.Dataset, scope: Scope) -> str:
     """The name of a dataset's folder for crops.
 

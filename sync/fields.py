@@ -177,6 +177,7 @@ def map_fields(
     label_attribute: str | None = None,
     existing: Sequence[Field] = (),
     taken: Iterable[str] = (),
+    remembered: Mapping[int, str | None] | None = None,
 ) -> FieldMap:
     """Gives every attribute its field.
 
@@ -189,6 +190,7 @@ def map_fields(
         label_attribute: the label attribute where somebody chose it, for all types that have it
         existing: the fields that earlier imports made
         taken: names of other fields that the dataset has
+        remembered: the label attributes of earlier imports, per localization type id
 
     Returns:
         the map
@@ -196,7 +198,7 @@ def map_fields(
     Raises:
         InvalidOption: if no chosen type has the label attribute, or a type has none and nobody chose
     """
-    label = {kind.id: _label_of(kind, label_attribute) for kind in kinds}
+    label = {kind.id: _label_of(kind, label_attribute, remembered or {}) for kind in kinds}
     if label_attribute is not None and label_attribute not in label.values():
         raise InvalidOption(
             f"No chosen localization type has an attribute {label_attribute!r}. "
@@ -224,10 +226,12 @@ def map_fields(
     return FieldMap(label, score, tuple(fields), tuple(dict.fromkeys(media)), by_type)
 
 
-def _label_of(kind: LocalizationType, chosen: str | None) -> str | None:
-    if chosen is None:
-        return find_label(kind)
-    return chosen if any(a.name == chosen for a in kind.attribute_types) else find_label(kind)
+def _label_of(kind: LocalizationType, chosen: str | None, remembered: Mapping[int, str | None]) -> str | None:
+    names = {attribute.name for attribute in kind.attribute_types}
+    for name in (chosen, remembered.get(kind.id)):
+        if name in names:
+            return name
+    return find_label(kind)
 
 
 def _in_order(attributes: Iterable[AttributeType]) -> list[AttributeType]:

@@ -33,10 +33,11 @@ from fiftyone_tator.sync.leftovers import sweep_crops, sweep_downloads
 from fiftyone_tator.sync.medias import MediaBook
 from fiftyone_tator.sync.options import ImportOptions
 from fiftyone_tator.sync.progress import Report, Tracker
+from fiftyone_tator.sync.renaming import rename
 from fiftyone_tator.sync.results import ImportResult
 from fiftyone_tator.sync.scope import Scope, resolve
 from fiftyone_tator.sync.selection import Selection
-from fiftyone_tator.tator_client import Tator
+from fiftyone_tator.tator_client import NotFound, Tator
 
 _WORTH_A_PROCESS = 2_000
 _READING, _CROPPING, _FINISHING = (0.0, 0.15), (0.15, 0.97), (0.97, 1.0)
@@ -101,8 +102,8 @@ def import_project(
     scope = resolve(client, options)
     name = options.dataset_name or default_dataset_name(scope.project.id)
     folder = ProjectFolder.of(root or data_root(), scope.project.id, scope.url)
-    with Lease(foo.get_db_conn(), name, purpose="importing"), _old_objects_left_alone():
-        run = _Run(client, scope, options, name, folder, Tracker(report), executor)
+    with Lease(foo.get_db_conn(), name, purpose="importing") as lease, _old_objects_left_alone():
+        run = _Run(client, scope, options, name, folder, Tracker(lease.checked(report)), executor)
         try:
             result = run.execute()
         finally:
@@ -128,6 +129,7 @@ class _Run:
             label_attribute=self.options.label_attribute,
             existing=datasets.existing_fields(existing),
             taken=() if existing is None else existing.get_field_schema(),
+            remembered=datasets.remembered_labels(existing),
         )
         datasets.check_labels(existing, fields)
         if existing is not None:
@@ -175,10 +177,23 @@ class _Run:
                 selection.medias.learn(row.media for row in rows)
                 alive = {row.elemental_id for row in rows}
                 deleted += [(version, element) for element in elements if element not in alive]
+            if existing is not None and self.options.versions is None:
+                gone = self._vanished_versions(existing)
+                deleted += list(BaseStore(foo.get_db_conn(), datasets.dataset_id(existing)).identities(gone, types))
             selection.without_identity = writer.without_identity
             return writer.finish(complete=complete), deleted
         finally:
             writer.close()
+
+    def _vanished_versions(self, dataset: fo.Dataset) -> list[int]:
+        """The versions of a dataset that the project has no more; each is asked for before it counts as gone."""
+        vanished = []
+        for version in datasets.known_versions(dataset) - self.scope.all_versions:
+            try:
+                self.client.version(version)
+            except NotFound:
+                vanished.append(version)
+        return vanished
 
     def _followed(self, pages: Iterable[list[dict[str, object]]]) -> Iterator[list[dict[str, object]]]:
         for page in pages:
@@ -208,17 +223,20 @@ class _Run:
         recovering = "unfinished_run" in dataset.info.get(datasets.INFO, {})
         info = datasets.describe(self.scope, fields, dataset.info.get(datasets.INFO))
         self.folder = replace(self.folder, crops=datasets.crops_folder(dataset, self.scope))
+        old = dataset.info.get(datasets.INFO, {})
+        style = self.options.style(old.get("crop_style"))
         info |= {"crops": self.folder.crops, "dataset": str(datasets.dataset_id(dataset))}
+        info["crop_style"] = {"size": style.size, "padding": style.padding, "format": style.format}
+        rename(dataset, store, old, info)
         # The record of our fields comes first: a field without a record would be taken for somebody else's.
         datasets.save_info(dataset, {**info, "unfinished_run": str(run)})
         datasets.declare(dataset, self.scope, fields)
         result = ImportResult(self.name)
         maker = DocumentMaker(self.scope, fields, datasets.dataset_id(dataset))
-        applier = Applier(dataset, store, maker, selection, self.folder, self.options.style, run, result)
+        applier = Applier(dataset, store, maker, selection, self.folder, style, run, result)
         self.tracker.stage("Cutting crops", len(snapshot), _CROPPING)
         assert self.cutters is not None
-        project, style = self.scope.project.id, self.options.style
-        with CropMill(self.client, project, self.folder, style, executor=self.cutters) as mill:
+        with CropMill(self.client, self.scope.project.id, self.folder, style, executor=self.cutters) as mill:
             applier.bring_in(snapshot, mill, self.tracker)
         applier.take_out(deleted)
         if recovering:

@@ -2,19 +2,22 @@
 
 import socket
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 from bson import ObjectId
 from pymongo import ReturnDocument
 from pymongo.database import Database
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from fiftyone_tator.sync.errors import Busy
 
 COLLECTION = "tator_sync.leases"
+
+_T = TypeVar("_T")
 
 
 class Lease:
@@ -32,6 +35,9 @@ class Lease:
         self._dataset, self._purpose, self._seconds = dataset, purpose, seconds
         self._token = ObjectId()
         self._stop = threading.Event()
+        self._expires = _now()
+        self.lost = False
+        """Whether somebody else has, or had, the lease since it was taken."""
         self._renewer: threading.Thread | None = None
 
     def __enter__(self) -> "Lease":
@@ -49,7 +55,7 @@ class Lease:
             )
         except DuplicateKeyError:
             raise Busy(self._busy_message()) from None
-        self._renewer = threading.Thread(target=self._renew, name="tator-lease", daemon=True)
+        self._renewer = threading.Thread(target=self._keep, name="tator-lease", daemon=True)
         self._renewer.start()
         return self
 
@@ -62,8 +68,37 @@ class Lease:
             self._renewer.join()
         self._leases.delete_one({"_id": self._dataset, "token": self._token})
 
+    def check(self) -> None:
+        """Renews the lease, to be called before something is written.
+
+        Raises:
+            Busy: if it is somebody else's now, or ran out while MongoDB could not be asked
+        """
+        try:
+            self._renew()
+        except PyMongoError as reason:
+            if _now() >= self._expires:
+                raise Busy(f"{self._lost_message()} MongoDB says: {reason}") from reason
+        if self.lost:
+            raise Busy(self._lost_message())
+
+    def checked(self, call: Callable[[_T], None] | None) -> Callable[[_T], None]:
+        """A function that calls :meth:`check` first.
+
+        Args:
+            call: what it does then, or None
+        """
+
+        def checking(argument: _T) -> None:
+            self.check()
+            if call is not None:
+                call(argument)
+
+        return checking
+
     def _document(self) -> dict[str, Any]:
         process = psutil.Process()
+        self._expires = _now() + timedelta(seconds=self._seconds)
         return {
             "token": self._token,
             "purpose": self._purpose,
@@ -71,13 +106,40 @@ class Lease:
             "pid": process.pid,
             "process_started": process.create_time(),
             "since": _now(),
-            "expires": _now() + timedelta(seconds=self._seconds),
+            "expires": self._expires,
         }
 
+    def _keep(self) -> None:
+        while not self.lost and not self._stop.wait(self._seconds / 3):
+            try:
+                self._renew()
+            except PyMongoError:
+                continue  # MongoDB may be back at the next turn; until then nobody else can take the lease either
+
     def _renew(self) -> None:
-        while not self._stop.wait(self._seconds / 3):
-            expires = _now() + timedelta(seconds=self._seconds)
-            self._leases.update_one({"_id": self._dataset, "token": self._token}, {"$set": {"expires": expires}})
+        """Renews the lease if it is still ours, even if its time has passed: then nobody wanted it."""
+        expires = _now() + timedelta(seconds=self._seconds)
+        ours = {"_id": self._dataset, "token": self._token}
+        if self._leases.update_one(ours, {"$set": {"expires": expires}}).matched_count:
+            self._expires = expires
+        else:
+            self.lost = True
+
+    def _lost_message(self) -> str:
+        return (
+            f"The right to write to dataset {self._dataset!r} ran out and could not be renewed in time"
+            f"{self._holder()}. Nothing is lost: import again, and what is missing comes."
+        )
+
+    def _holder(self) -> str:
+        """Who has the lease now, as a part of a sentence; nothing if nobody has or MongoDB does not say."""
+        try:
+            holder = self._leases.find_one({"_id": self._dataset})
+        except PyMongoError:
+            return ""
+        if holder is None or holder.get("token") == self._token:
+            return ""
+        return f"; process {holder.get('pid')} on {holder.get('host')} is {holder.get('purpose', 'working')} there now"
 
     def _busy_message(self) -> str:
         holder = self._leases.find_one({"_id": self._dataset}) or {}

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from fiftyone_tator.sync.base import BaseStore
+from fiftyone_tator.sync.dataset import CONFLICT_TAG
 from fiftyone_tator.sync.documents import CONFIDENCE, LABEL, DocumentMaker, classification
 from fiftyone_tator.sync.fields import LABEL_FIELD
 from fiftyone_tator.sync.plan import compare
@@ -135,15 +136,22 @@ class Merger:
             about_media = _kept_of_media(about_media, media_row, maker.media_attributes_of(conflicts))
         return Merge(news, agreed, about_media, conflicts)
 
-    def edited(self, row: str, ours: Mapping[str, Any]) -> bool:
-        """Whether somebody changed what people edit since it was agreed on.
+    def edited(self, row: str, media_row: str | None, ours: Mapping[str, Any]) -> bool:
+        """Whether somebody changed what people edit since it was agreed on, or tagged the sample.
+
+        Fields of people's own do not count: brain runs fill them for every sample.
 
         Args:
             row: the row that was agreed on, in JSON
+            media_row: what was agreed on of its media, in JSON, if that is known
             ours: the sample's document
         """
-        was = self._maker.comparable(self._maker.values(parse(row)))
-        return bool(compare(was, self._maker.comparable(self._maker.ours(ours)), was).ours)
+        maker = self._maker
+        media = maker.of_media(json.loads(media_row)[2]) if media_row is not None else {}
+        was = maker.comparable({**maker.values(parse(row)), **media})
+        here = maker.comparable({**maker.ours(ours), **{name: ours.get(name) for name in media}})
+        tags = set(ours.get("tags") or ()) | set((ours.get(LABEL_FIELD) or {}).get("tags") or ())
+        return bool(compare(was, here, was).ours or tags - {CONFLICT_TAG})
 
 
 def _kept(row: str, old: str, attributes: frozenset[str]) -> str:

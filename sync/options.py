@@ -56,10 +56,16 @@ class ImportOptions(BaseModel):
     crop_format: Literal["jpg", "png"] = "jpg"
     dataset_name: Name | None = None
 
-    @property
-    def style(self) -> CropStyle:
-        """How crops look with these options."""
-        return CropStyle(size=self.crop_size, padding=self.padding, format=self.crop_format)
+    def style(self, remembered: Mapping[str, Any] | None = None) -> CropStyle:
+        """How crops look with these options.
+
+        Args:
+            remembered: size, padding and format of earlier imports, for what the options leave out
+        """
+        earlier = {f"crop_{key}" if key != "padding" else key: value for key, value in (remembered or {}).items()}
+        chosen = {key: getattr(self, key) for key in ("crop_size", "padding", "crop_format")}
+        chosen |= {key: value for key, value in earlier.items() if key not in self.model_fields_set}
+        return CropStyle(size=chosen["crop_size"], padding=chosen["padding"], format=chosen["crop_format"])
 
 
 OPTION_NAMES = tuple(ImportOptions.model_fields)

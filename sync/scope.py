@@ -1,7 +1,7 @@
 """What an import is about: the names of its options resolved to Tator's projects, versions and types."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -32,6 +32,7 @@ class Scope:
         types: the chosen localization types
         media_types: the project's media types by id
         users: user names by id
+        all_versions: the ids of all versions that the project has
     """
 
     url: str
@@ -40,6 +41,7 @@ class Scope:
     types: tuple[LocalizationType, ...]
     media_types: dict[int, MediaType]
     users: dict[int, str]
+    all_versions: frozenset[int] = frozenset()
 
     @property
     def noun(self) -> str:
@@ -58,7 +60,12 @@ class Scope:
         return kind is not None and kind.dtype == "image"
 
     def fields(
-        self, *, label_attribute: str | None = None, existing: Sequence[Field] = (), taken: Iterable[str] = ()
+        self,
+        *,
+        label_attribute: str | None = None,
+        existing: Sequence[Field] = (),
+        taken: Iterable[str] = (),
+        remembered: Mapping[int, str | None] | None = None,
     ) -> FieldMap:
         """Where the attributes of the chosen types go.
 
@@ -66,12 +73,20 @@ class Scope:
             label_attribute: the label attribute where somebody chose it
             existing: the fields that earlier imports made for attributes
             taken: the names of all fields that the dataset has, those that people made included
+            remembered: the label attributes of earlier imports, per localization type id
 
         Raises:
             InvalidOption: if the label attribute is unclear
         """
         kinds = sorted(self.media_types.values(), key=lambda kind: kind.id)
-        return map_fields(self.types, kinds, label_attribute=label_attribute, existing=existing, taken=taken)
+        return map_fields(
+            self.types,
+            kinds,
+            label_attribute=label_attribute,
+            existing=existing,
+            taken=taken,
+            remembered=remembered,
+        )
 
 
 def resolve(client: Tator, options: ImportOptions) -> Scope:
@@ -98,6 +113,7 @@ def resolve(client: Tator, options: ImportOptions) -> Scope:
         types=choose_types(project, kinds, options.types),
         media_types={kind.id: kind for kind in client.media_types(project.id)},
         users=_users(client, project.id),
+        all_versions=frozenset(version.id for version in versions),
     )
 
 

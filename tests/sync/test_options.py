@@ -71,13 +71,13 @@ def test_every_option_that_there_is_is_taken_over() -> None:
 def test_only_the_project_must_be_given() -> None:
     options = parse_options(("the form", {"project": "Reef"}))
     assert options == ImportOptions(project="Reef")
-    assert (options.style.size, options.style.padding, options.style.format) == (256, 0.0, "jpg")
+    assert (options.style().size, options.style().padding, options.style().format) == (256, 0.0, "jpg")
     with pytest.raises(InvalidOption, match="option project"):
         parse_options(("the form", {"crop_size": 64}))
 
 
 def test_the_style_of_crops_follows_the_options() -> None:
-    style = parse_options(("the form", GOOD)).style
+    style = parse_options(("the form", GOOD)).style()
     assert (style.size, style.padding, style.format) == (224, 0.5, "png")
 
 

@@ -1,0 +1,162 @@
+"""What an import writes, gathered into blocks and written in an order that may be cut off at any point."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.odm as foo
+from bson import ObjectId
+from pymongo import UpdateOne
+
+from fiftyone_tator.media.folders import ProjectFolder
+from fiftyone_tator.sync.base import BaseRow, BaseStore
+from fiftyone_tator.sync.dataset import CONFLICT_TAG, mark_unfinished
+from fiftyone_tator.sync.merging import AgreedMedias
+from fiftyone_tator.sync.results import ImportResult
+
+_FLUSH = 1_000
+_EDITED = "Somebody edited them here while the import ran, so what changed in Tator comes with the next import"
+
+
+@dataclass(frozen=True, slots=True)
+class _Update:
+    """An update of a sample, and what is agreed on if it succeeds."""
+
+    name: str
+    sample: ObjectId
+    write: UpdateOne | None
+    base: BaseRow
+    replaced: Path | None
+
+
+class Writer:
+    """Writes samples and their base.
+
+    Args:
+        dataset: the dataset
+        store: its base
+        medias: what is agreed on of media
+        folder: where crops lie
+        run: the id of the first block of new samples
+        result: counts what is done
+    """
+
+    def __init__(
+        self,
+        dataset: fo.Dataset,
+        store: BaseStore,
+        medias: AgreedMedias,
+        folder: ProjectFolder,
+        run: ObjectId,
+        result: ImportResult,
+    ) -> None:
+        self._dataset, self._store, self._medias, self._folder, self._result = dataset, store, medias, folder, result
+        self.samples = foo.get_db_conn()[dataset._sample_collection_name]
+        self.run = run
+        self._new: list[tuple[BaseRow, dict[str, Any]]] = []
+        self._updates: list[_Update] = []
+        self._now = _now()
+
+    def create(self, base: BaseRow, document: dict[str, Any]) -> None:
+        """Adds a sample.
+
+        Args:
+            base: its base, with the present :attr:`run`
+            document: the sample
+        """
+        self._new.append((base, document))
+
+    def update(
+        self, name: str, ours: Mapping[str, Any], fields: Mapping[str, Any], base: BaseRow, *, tag: bool
+    ) -> None:
+        """Changes a sample, unless somebody else changes it first.
+
+        Args:
+            name: what it is, in words
+            ours: its document, as it was read
+            fields: what it takes over; may be empty
+            base: what is agreed on from then on
+            tag: whether it is in conflict; the tag comes and goes with that
+        """
+        change: dict[str, Any] = {"$set": {**fields, "last_modified_at": self._now}}
+        tagged = CONFLICT_TAG in (ours.get("tags") or ())
+        if tag != tagged:
+            change["$addToSet" if tag else "$pull"] = {"tags": CONFLICT_TAG}
+        write = None
+        if fields or tag != tagged:
+            as_read = {"_id": ours["_id"], "last_modified_at": ours.get("last_modified_at")}
+            write = UpdateOne(as_read, change)
+        replaced = Path(ours["filepath"]) if "filepath" in fields else None
+        self._updates.append(_Update(name, ours["_id"], write, base, replaced))
+
+    def remove(self, gone: Sequence[BaseRow], ours: Mapping[ObjectId, Mapping[str, Any]]) -> None:
+        """Removes samples, their crops and then their base.
+
+        Args:
+            gone: the base of what goes
+            ours: the documents of those samples that there are
+        """
+        present = [row.sample for row in gone if row.sample in ours]
+        if present:
+            self._dataset.delete_samples([str(sample) for sample in present])
+        self._unlink(Path(ours[sample]["filepath"]) for sample in present)
+        self._store.remove([row.identity for row in gone])
+        self._result.removed += len(present)
+
+    def flush_if_full(self) -> None:
+        """Writes what has gathered, if that is much."""
+        if len(self._new) >= _FLUSH or len(self._updates) >= _FLUSH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what has gathered: the base of new samples before them, that of updated ones after."""
+        self._medias.flush()
+        new, self._new = self._new, []
+        if new:
+            there = self._store.insert([base for base, _ in new])
+            documents = [document for base, document in new if base.identity not in there]
+            if documents:
+                self.samples.insert_many(documents, ordered=False)
+            self._result.created += len(documents)
+            # These have their samples: where one is missing from now on, somebody deleted it.
+            self.run = ObjectId()
+            mark_unfinished(self._dataset, self.run)
+        updates, self._updates = self._updates, []
+        if updates:
+            self._write(updates)
+
+    def _write(self, updates: Sequence[_Update]) -> None:
+        missed: set[ObjectId] = set()
+        writes = [update.write for update in updates if update.write is not None]
+        if writes and self.samples.bulk_write(writes, ordered=False).matched_count < len(writes):
+            ids = [update.sample for update in updates if update.write is not None]
+            done = {"_id": {"$in": ids}, "last_modified_at": self._now}
+            missed = set(ids) - {document["_id"] for document in self.samples.find(done, {"_id": True})}
+            self._result.notes.add(_EDITED, [update.name for update in updates if update.sample in missed])
+            self._result.updated = max(0, self._result.updated - len(missed))
+        settled = [update for update in updates if update.sample not in missed]
+        self._store.move([update.base for update in settled])
+        self._unlink(update.replaced for update in settled if update.replaced is not None)
+        self._now = _now()
+
+    def _unlink(self, crops: Iterable[Path]) -> None:
+        """Removes crops that no sample of any dataset has any more, as a clone would; others' files stay."""
+        files = [str(crop) for crop in crops if self._folder.path in crop.parents]
+        if not files:
+            return
+        database, used = foo.get_db_conn(), set[str]()
+        for dataset in database["datasets"].find({}, {"sample_collection_name": True}):
+            samples = database[dataset["sample_collection_name"]]
+            query = {"filepath": {"$in": files}}
+            used |= {document["filepath"] for document in samples.find(query, {"filepath": True})}
+        for file in files:
+            if file not in used:
+                Path(file).unlink(missing_ok=True)
+
+
+def _now() -> datetime:
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
