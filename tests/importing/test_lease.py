@@ -121,3 +121,47 @@ def test_a_lease_is_renewed_while_it_is_held(village: Any, leases: Any) -> None:
         while leases.find_one({"_id": name})["expires"] <= first:
             assert now() < deadline
     assert leases.find_one({"_id": name}) is None
+
+
+def test_a_lease_outlives_a_database_that_refuses_renewals_for_a_while() -> None:
+    client = foo.get_db_conn().client
+    database = client["tator_lease_test"]
+    try:
+        with Lease(database, "drowsy", purpose="importing", seconds=0.3) as lease:
+            database.command("collMod", COLLECTION, validator={"purpose": "none of ours"})
+            ends = database[COLLECTION].find_one({"_id": "drowsy"})["expires"]
+            lease.check()
+            while now() <= ends:
+                assert not lease.lost
+            with pytest.raises(Busy, match=r"could not be renewed in time.*import again"):
+                lease.check()
+            database.command("collMod", COLLECTION, validator={})
+            deadline = now() + timedelta(seconds=20)
+            while database[COLLECTION].find_one({"_id": "drowsy"})["expires"] <= ends:
+                assert now() < deadline
+            lease.check()
+    finally:
+        client.drop_database("tator_lease_test")
+
+
+def test_who_lost_the_lease_is_told_by_its_renewals_too(village: Any, leases: Any) -> None:
+    name = village.options().dataset_name
+    with Lease(foo.get_db_conn(), name, purpose="importing", seconds=0.3) as lease:
+        leases.delete_one({"_id": name})
+        deadline = now() + timedelta(seconds=20)
+        while not lease.lost:
+            assert now() < deadline
+        with pytest.raises(Busy, match="import again"):
+            lease.check()
+
+
+def test_an_import_that_lost_its_lease_stops_and_says_who_has_it(village: Any, leases: Any) -> None:
+    def take_over(progress: Any) -> None:
+        if progress.stage == "Cutting crops":
+            leases.update_one({"_id": village.made[0]}, {"$set": {"token": "theirs", "pid": 7, "host": "elsewhere"}})
+
+    with pytest.raises(Busy, match=r"process 7 on elsewhere is importing there now\. Nothing is lost"):
+        village.run(report=take_over)
+    assert leases.find_one_and_delete({"_id": village.made[0]})["token"] == "theirs"
+    assert village.run().conflicts == 0
+    assert len(village.dataset()) == 6
