@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import fiftyone.operators as foo
+from fiftyone.operators.executor import ExecutionError
 
 from fiftyone_tator.operators import show_import_result
 from fiftyone_tator.operators.import_form import form
 from fiftyone_tator.operators.import_result import failure_page, result_page
 from fiftyone_tator.operators.presets import layers
-from fiftyone_tator.operators.running import from_app, run, stream
+from fiftyone_tator.operators.running import OperatorFailed, from_app, run, stream, told
 from fiftyone_tator.operators.servers import choose, connect
 from fiftyone_tator.sync.importing import import_project
 from fiftyone_tator.sync.options import parse_options
@@ -116,10 +117,19 @@ class ImportFromTator(foo.Operator):  # type: ignore[misc]
 
         Returns:
             an :class:`fiftyone.operators.executor.ExecutionResult`; its ``result`` says what was done
+
+        Raises:
+            OperatorFailed: if the import fails in a way that is explained; the message says why and what to do
         """
         given = {key: value for key, value in locals().items() if key not in ("self", "delegate")}
         params = {key: _plain(value) for key, value in given.items() if value is not None}
-        return foo.execute_operator(self.uri, ctx={"request_delegation": delegate, "params": params})
+        try:
+            return foo.execute_operator(self.uri, ctx={"request_delegation": delegate, "params": params})
+        except ExecutionError as error:
+            reason = told(error)
+            if reason is None:
+                raise
+        raise OperatorFailed(reason)
 
 
 def _plain(value: Any) -> Any:

@@ -6,12 +6,15 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
+from pymongo.errors import PyMongoError
+
 from fiftyone_tator.sync.progress import Cancelled, Progress, Report
 from fiftyone_tator.tator_client import TatorError
 
 _log = logging.getLogger(__name__)
 
 Work = Callable[[Report], dict[str, Any]]
+_EXPLAINED = (TatorError, OSError, PyMongoError)
 
 
 class OperatorFailed(Exception):
@@ -42,8 +45,46 @@ def run(ctx: Any, work: Work) -> dict[str, Any]:
     """
     try:
         return work(lambda progress: ctx.set_progress(progress=progress.fraction, label=progress.label))
-    except TatorError as error:
-        raise OperatorFailed(str(error)) from None
+    except _EXPLAINED as error:
+        raise OperatorFailed(explain(error)) from None
+
+
+def explain(error: Exception) -> str:
+    """What is wrong and what to do, in words on one line.
+
+    Args:
+        error: an error of ours, of the file system or of the database; the latter two are logged in full
+    """
+    if isinstance(error, TatorError):
+        return " ".join(str(error).split())
+    _log.error("Work stopped", exc_info=error)
+    if isinstance(error, OSError):
+        name = f"The file {error.filename}" if error.filename else "A file"
+        reason = (
+            f"{name} cannot be used: {error.strerror or error}. "
+            "See that there is space and that you may write there, or name another folder in FIFTYONE_TATOR_DIR"
+        )
+    else:
+        # What follows the first reason is the state of each server and of each try.
+        said = " ".join(str(error).partition(", Timeout: ")[0].split())
+        reason = (
+            f"FiftyOne's database failed ({type(error).__name__}): {said[:300]}. "
+            "See that its MongoDB is up, has space and may be written to"
+        )
+    return f"{reason}, and do it again. What came until then is kept."
+
+
+def told(error: Exception) -> str | None:
+    """What FiftyOne's execution error says about a failure that is explained.
+
+    Args:
+        error: an :class:`fiftyone.operators.executor.ExecutionError`, whose text is a whole stack trace
+
+    Returns:
+        the reason; None if nobody foresaw the failure, so that its trace is needed
+    """
+    name, _, reason = str(error).strip().rpartition("\n")[2].partition(": ")
+    return reason if name == f"{OperatorFailed.__module__}.{OperatorFailed.__qualname__}" else None
 
 
 def stream(
@@ -68,8 +109,8 @@ def stream(
     """
     try:
         result = yield from _progress(ctx, work)
-    except TatorError as error:
-        yield from failed(str(error))
+    except _EXPLAINED as error:
+        yield from failed(explain(error))
     except Exception as error:  # noqa: BLE001 - logged in full; the person in front of the App reads words
         _log.exception("Work for the App failed in a way that nobody foresaw")
         yield from failed(

@@ -71,3 +71,34 @@ def test_a_worker_that_cannot_import_stores_the_reason(app: Any, worker: Any, wa
     subprocess.run([sys.executable, "-c", program], env={**os.environ, **app.env}, check=True, capture_output=True)
     run = wait_for(lambda: runs(app)["wrong"]["run_state"] == "failed" and runs(app)["wrong"], worker)
     assert "shows no project 'No such project' to you" in run["result"]["error"]
+
+
+CALLER = """
+import sys
+import fiftyone.operators as foo
+
+try:
+    foo.get_operator("@tator/sync/import_from_tator")(sys.argv[1], types=["Centre"], dataset_name="by_nobody")
+except Exception as error:
+    print(type(error).__name__, error, error.__cause__, error.__context__, sep="|")
+"""
+
+
+def call(app: Any, project: str, **env: str) -> str:
+    """What a Python caller is told."""
+    command = [sys.executable, "-c", CALLER, project]
+    done = subprocess.run(command, env={**os.environ, **app.env, **env}, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1]
+
+
+def test_a_python_caller_is_told_the_reason_and_no_stack_trace(app: Any) -> None:
+    said = call(app, "No such project")
+    assert said.startswith("OperatorFailed|") and said.endswith("|None|None")
+    assert "shows no project 'No such project' to you" in said
+
+
+def test_a_python_caller_is_told_which_folder_cannot_be_used(app: Any, scratch: Any) -> None:
+    (scratch / "a_file").write_text("")
+    said = call(app, "Demo: galaxies, coins and cells", FIFTYONE_TATOR_DIR=str(scratch / "a_file" / "data"))
+    assert said.startswith("OperatorFailed|") and said.endswith("|None|None")
+    assert str(scratch / "a_file") in said and "FIFTYONE_TATOR_DIR" in said

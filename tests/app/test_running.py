@@ -1,11 +1,15 @@
 """Long work that the App waits for, seen from the side of the messages."""
 
+import errno
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-from fiftyone_tator.operators.running import stream
+import pytest
+from pymongo.errors import ServerSelectionTimeoutError
+
+from fiftyone_tator.operators.running import OperatorFailed, run, stream, told
 from fiftyone_tator.sync.progress import Cancelled, Progress, Report
 from fiftyone_tator.tator_client import TatorError
 
@@ -38,12 +42,53 @@ def test_an_explained_failure_is_told_in_its_own_words() -> None:
 
 def test_an_unforeseen_failure_is_told_in_one_line_and_logged_in_full(caplog: Any) -> None:
     def work(report: Report) -> dict[str, Any]:
-        raise OSError("No space left on device")
+        raise ZeroDivisionError("division by zero")
 
     ((_, reason),) = stream(CTX, work, done, failed)
-    assert reason.startswith("OSError: No space left on device. ")
+    assert reason.startswith("ZeroDivisionError: division by zero. ")
     assert "Traceback" not in reason
     assert "in work" in caplog.text
+
+
+FOREIGN = [
+    (
+        OSError(errno.ENOSPC, "No space left on device", "/data/crop.jpg"),
+        "The file /data/crop.jpg cannot be used: No space left on device. See that there is space",
+    ),
+    (OSError("broken"), "A file cannot be used: broken. See that there is space"),
+    (
+        ServerSelectionTimeoutError("localhost:27017: Connection refused, Timeout: 30s, Topology Description: <...>"),
+        "FiftyOne's database failed (ServerSelectionTimeoutError): localhost:27017: Connection refused. See that",
+    ),
+]
+
+
+@pytest.mark.parametrize(("error", "said"), FOREIGN)
+def test_a_failure_of_files_or_of_the_database_is_told_in_words_to_the_app(error: Exception, said: str) -> None:
+    def work(report: Report) -> dict[str, Any]:
+        raise error
+
+    ((_, reason),) = stream(CTX, work, done, failed)
+    assert reason.startswith(said) and "do it again" in reason
+
+
+@pytest.mark.parametrize(("error", "said"), FOREIGN)
+def test_a_failure_of_files_or_of_the_database_is_told_in_words_to_workers_and_python(
+    error: Exception, said: str
+) -> None:
+    def work(report: Report) -> dict[str, Any]:
+        raise error
+
+    with pytest.raises(OperatorFailed) as failure:
+        run(SimpleNamespace(set_progress=None), work)
+    assert str(failure.value).startswith(said) and "\n" not in str(failure.value)
+    assert failure.value.__suppress_context__
+
+
+def test_only_explained_failures_are_found_in_a_stack_trace() -> None:
+    name = f"{OperatorFailed.__module__}.OperatorFailed"
+    assert told(Exception(f"Traceback ...\n  raise\n{name}: Nobody: answers.\n")) == "Nobody: answers."
+    assert told(Exception("Traceback ...\n  1 / 0\nZeroDivisionError: division by zero\n")) is None
 
 
 def test_work_stops_at_its_next_report_when_nobody_listens_any_more() -> None:
