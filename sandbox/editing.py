@@ -100,6 +100,20 @@ def _target_version(db: sqlite3.Connection, newest: sqlite3.Row, body: Mapping[s
     return int(wanted)
 
 
+def _write(
+    db: sqlite3.Connection, kind: Kind, newest: sqlite3.Row, changed: Mapping[str, Any], body: Mapping[str, Any]
+) -> int:
+    """Writes a changed row as a new mark, or over the newest one; returns its id."""
+    version = _target_version(db, newest, body)
+    if body.get("in_place") and version == newest["version"]:
+        assignments = ", ".join(f"{name} = :{name}" for name in kind.columns if name not in _CHAIN)
+        db.execute(f"update {kind.name} set {assignments} where id = :id", changed)
+        return int(newest["id"])
+    id_ = marks.append(db, kind, {**changed, "version": version})
+    marks.copy_links(db, kind, newest["id"], id_)
+    return id_
+
+
 def update(store: Database, kind: Kind, row: sqlite3.Row, body: Any, user: User) -> dict[str, Any]:
     """Edits the element of a row: on top of its newest mark, as a new mark or in place.
 
@@ -135,14 +149,7 @@ def update(store: Database, kind: Kind, row: sqlite3.Row, body: Any, user: User)
         }
         if body.get("user_elemental_id"):
             changed["created_by"] = require_author(store, user, newest["project"], body["user_elemental_id"])
-        version = _target_version(db, newest, body)
-        if body.get("in_place") and version == newest["version"]:
-            assignments = ", ".join(f"{name} = :{name}" for name in kind.columns if name not in _CHAIN)
-            db.execute(f"update {kind.name} set {assignments} where id = :id", changed)
-            id_ = newest["id"]
-        else:
-            id_ = marks.append(db, kind, {**changed, "version": version})
-            marks.copy_links(db, kind, newest["id"], id_)
+        id_ = _write(db, kind, newest, changed, body)
         if kind.links:
             _relink(db, id_, body)
         shown = as_object(db, kind, marks.by_id(db, kind, id_)) | {"effective_permission": 255}

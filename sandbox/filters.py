@@ -159,16 +159,7 @@ def annotations(
     """
     selection = Selection(table)
     scope = Scope(table, dtypes, casts=selection.casts)
-    # A plus sign keeps SQLite from looking through a whole version where a few rows are named.
-    plain = "+" if _names_rows(query, body or {}) else ""
-    selection.add(f"{plain}project = ?", project)
-    for name in ("type", "frame"):
-        if name in query:
-            selection.add(f"{plain}{name} = ?", query[name])
-    if "version" in query:
-        selection.add(f"{plain}version in ({', '.join('?' * len(query['version']))})", *query["version"])
-    if "elemental_id" in query:
-        selection.add("elemental_id = ?", query["elemental_id"])
+    _add_place(selection, project, query, body or {})
     _add_live(selection, query, all_marks)
     _add_related(selection, query)
     _add_body(selection, body or {})
@@ -178,6 +169,19 @@ def annotations(
         _hide_parents(selection)
     _add_paging(selection, scope, query)
     return selection
+
+
+def _add_place(selection: Selection, project: int, query: Mapping[str, Any], body: Mapping[str, Any]) -> None:
+    # A plus sign keeps SQLite from looking through a whole version where a few rows are named.
+    plain = "+" if _names_rows(query, body) else ""
+    selection.add(f"{plain}project = ?", project)
+    for name in ("type", "frame"):
+        if name in query:
+            selection.add(f"{plain}{name} = ?", query[name])
+    if "version" in query:
+        selection.add(f"{plain}version in ({', '.join('?' * len(query['version']))})", *query["version"])
+    if "elemental_id" in query:
+        selection.add("elemental_id = ?", query["elemental_id"])
 
 
 def _names_rows(query: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
@@ -317,6 +321,14 @@ def media(
     selection = Selection("media", order="name, id")
     scope = Scope("media", dtypes, casts=selection.casts)
     body = body or {}
+    _add_media_place(selection, project, query, body)
+    _add_searches(selection, scope, query, body)
+    _add_localization_search(selection, query, localization_dtypes)
+    _add_paging(selection, scope, query)
+    return selection
+
+
+def _add_media_place(selection: Selection, project: int, query: Mapping[str, Any], body: Mapping[str, Any]) -> None:
     selection.add("project = ?", project)
     selection.add("deleted = 0")
     for name in ("type", "elemental_id", "md5"):
@@ -335,10 +347,6 @@ def media(
     if body.get("localization_ids"):
         each = "select value from json_each(?)"
         selection.add(f"id in (select media from localization where id in ({each}))", dumps(body["localization_ids"]))
-    _add_searches(selection, scope, query, body)
-    _add_localization_search(selection, query, localization_dtypes)
-    _add_paging(selection, scope, query)
-    return selection
 
 
 def _add_localization_search(selection: Selection, query: Mapping[str, Any], dtypes: Mapping[str, str]) -> None:

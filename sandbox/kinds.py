@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fiftyone_tator.sandbox.store import LOCALIZATION_COLUMNS, STATE_COLUMNS
+from fiftyone_tator.sandbox.schema import LOCALIZATION_COLUMNS, STATE_COLUMNS
 
 
 @dataclass(frozen=True)

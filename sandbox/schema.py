@@ -97,6 +97,16 @@ create table if not exists applet (
 );
 """
 
+LOCALIZATION_COLUMNS = (
+    "id", "project", "type", "media", "version", "frame", "x", "y", "width", "height", "u", "v", "points",
+    "attributes", "elemental_id", "mark", "parent", "variant_deleted", "created_by", "created_datetime",
+    "modified_by", "modified_datetime", "live",
+)  # fmt: skip
+STATE_COLUMNS = (
+    "id", "project", "type", "version", "frame", "attributes", "elemental_id", "mark", "parent", "variant_deleted",
+    "created_by", "created_datetime", "modified_by", "modified_datetime", "live",
+)  # fmt: skip
+
 # Annotations are read by (project, version, type) in the order of ids, which every index ends with.
 INDEXES = {
     f"{table}_{name}": f"create index if not exists {table}_{name} on {table} {columns}"

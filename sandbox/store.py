@@ -11,19 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from fiftyone_tator.sandbox.database import Database, dumps, now
-from fiftyone_tator.sandbox.schema import TOMBSTONE, VISIBLE
+from fiftyone_tator.sandbox.schema import LOCALIZATION_COLUMNS, STATE_COLUMNS, TOMBSTONE, VISIBLE
 
-__all__ = ["LOCALIZATION_COLUMNS", "STATE_COLUMNS", "MediaFile", "Store", "dumps", "now"]
-
-LOCALIZATION_COLUMNS = (
-    "id", "project", "type", "media", "version", "frame", "x", "y", "width", "height", "u", "v", "points",
-    "attributes", "elemental_id", "mark", "parent", "variant_deleted", "created_by", "created_datetime",
-    "modified_by", "modified_datetime", "live",
-)  # fmt: skip
-STATE_COLUMNS = (
-    "id", "project", "type", "version", "frame", "attributes", "elemental_id", "mark", "parent", "variant_deleted",
-    "created_by", "created_datetime", "modified_by", "modified_datetime", "live",
-)  # fmt: skip
+__all__ = ["MediaFile", "Store", "dumps", "now"]
 
 
 @dataclass(frozen=True)
