@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
@@ -14,11 +15,26 @@ from fiftyone_tator.media.folders import ProjectFolder
 from fiftyone_tator.media.pictures import UnreadablePicture
 from fiftyone_tator.sync.errors import SyncError
 from fiftyone_tator.sync.snapshot import Entry
-from fiftyone_tator.tator_client import ExpiredLink, IncompleteAnswer, Media, MediaFiles, NotFound, Tator
+from fiftyone_tator.tator_client import (
+    ConnectionFailed,
+    ExpiredLink,
+    IncompleteAnswer,
+    Media,
+    MediaFile,
+    MediaFiles,
+    NotFound,
+    ServerFailed,
+    Tator,
+    TatorError,
+)
 
 LINK_SECONDS = 3600
 _BATCH = 32
 _DOWNLOADS = 4
+_FAILURES_IN_A_ROW = 5
+
+_Failure = str | TatorError | None
+"""Why a picture cannot be had: a reason of its own, or what may be the server's; None if it is here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +158,8 @@ class CropMill:
             the outcome of each
 
         Raises:
-            TatorError: if the server fails in a way that is not about one picture, or what cuts crops died
+            TatorError: if the server fails in a way that is not about one picture (several in a row cannot be had), or
+                what cuts crops died
             OSError: if a file cannot be written
         """
         try:
@@ -153,17 +170,23 @@ class CropMill:
     def _run(self, pictures: Iterator[Picture]) -> Iterator[Outcome]:
         fetched = self._fetched(pictures)
         cutting: deque[tuple[Picture, Future[list[Crop | None]] | str]] = deque()
+        in_a_row = 0
         for picture, download in fetched:
             failure = download if isinstance(download, str) else download.result()
+            in_a_row = in_a_row + 1 if isinstance(failure, TatorError) else 0
+            if isinstance(failure, TatorError):
+                if in_a_row >= _FAILURES_IN_A_ROW:
+                    raise failure
+                failure = f"the picture could not be downloaded: {_without_address(failure)}"
             cutting.append((picture, failure or self._cutters.submit(run, self._job(picture))))
             while len(cutting) >= self._window:
                 yield _outcome(*cutting.popleft())
         while cutting:
             yield _outcome(*cutting.popleft())
 
-    def _fetched(self, pictures: Iterator[Picture]) -> Iterator[tuple[Picture, Future[str | None] | str]]:
+    def _fetched(self, pictures: Iterator[Picture]) -> Iterator[tuple[Picture, Future[_Failure] | str]]:
         """Pictures with their downloads under way, a batch ahead."""
-        under_way: deque[tuple[Picture, Future[str | None] | str]] = deque()
+        under_way: deque[tuple[Picture, Future[_Failure] | str]] = deque()
         while batch := list(islice(pictures, _BATCH)):
             links = self._fetchers.submit(self._links, [p.media for p in batch if not self._is_here(p.media)])
             for picture in batch:
@@ -195,7 +218,7 @@ class CropMill:
         found = self._client.medias(self._project, ids, presigned=LINK_SECONDS, no_cache=no_cache)
         return {media.id: media for media in found}
 
-    def _fetch(self, media: Media, links: Future[dict[int, Media]]) -> str | None:
+    def _fetch(self, media: Media, links: Future[dict[int, Media]]) -> _Failure:
         """Downloads a picture unless it is here; returns why it cannot be had, or None."""
         if self._is_here(media):
             return None
@@ -207,24 +230,35 @@ class CropMill:
                 if linked is None or linked.best_image is None:
                     return "the picture is no longer in Tator"
                 try:
-                    path = self._path(media)
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    self._client.download(linked.best_image, path)
-                    self._note(media).write_text(source(media), encoding="utf-8")
-                    return None
+                    return self._download(media, linked.best_image)
                 except ExpiredLink:
                     continue
         except NotFound:
             return "the picture's file is missing in Tator's storage"
+        except (ConnectionFailed, IncompleteAnswer, ServerFailed) as reason:
+            return reason
+        return "Tator's link to the picture was refused twice"
+
+    def _download(self, media: Media, file: MediaFile) -> str | None:
+        path = self._path(media)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._client.download(file, path)
         except IncompleteAnswer:
             return "the picture's file in Tator's storage is damaged: its size is another than Tator says"
-        return "Tator's link to the picture was refused twice"
+        self._note(media).write_text(source(media), encoding="utf-8")
+        return None
 
     def _job(self, picture: Picture) -> CropJob:
         media = picture.media
         size = (media.width, media.height) if media.width and media.height else None
         regions = tuple(wanted.region for wanted in picture.wanted)
         return CropJob(self._path(media), size, regions, tuple(str(w.target) for w in picture.wanted), self._style)
+
+
+def _without_address(reason: TatorError) -> str:
+    """What went wrong, in the same words for every picture."""
+    return re.sub(r"https?://\S+", "its storage", re.sub(r" at https?://\S+", "", str(reason)))
 
 
 def _outcome(picture: Picture, cutting: Future[list[Crop | None]] | str) -> Outcome:

@@ -123,14 +123,38 @@ def test_a_first_import_that_fails_while_reading_makes_no_dataset(village: Any) 
 
 
 def test_a_server_that_goes_away_in_the_middle_of_the_crops_loses_nothing(changed: Any) -> None:
+    elements = [changed.box(changed.media(f"more_{number}.png")) for number in range(5)]
     before = set(changed.dataset().values("id"))
-    for path in (changed.folder / "download").glob("[!.]*"):
-        path.unlink()
     changed.tator.faults.arm("GET /objects", "fail", times=0)
-    with pytest.raises(TatorError):
+    with pytest.raises(ServerFailed, match="object store failed"):
         changed.run(changed.client(retries=0), crop_size=32)
-    assert set(changed.dataset().values("id")) == before
+    assert before <= set(changed.dataset().values("id"))
+    changed.delete(*elements)
     succeeds(changed)
+
+
+@pytest.mark.parametrize("kind", ["fail", "drop-connection"])
+def test_a_picture_that_can_never_be_downloaded_is_listed_and_the_rest_comes(village: Any, kind: str) -> None:
+    media = village.tator.store.row("select min(id) from media where project = ?", (village.project,))[0]
+    village.tator.faults.arm(f"GET /objects/tator/1/{village.project}/{media}", kind, times=0)
+    result = village.run(village.client(retries=0))
+    assert result.created == 4
+    (group,) = result.as_json()["left_out"]
+    assert group["count"] == 2 and "could not be downloaded: " in group["reason"]
+    assert "http" not in group["reason"] and group["examples"][0].startswith("img_0.png")
+    assert village.run(village.client(retries=0)).unchanged == 4
+    village.tator.faults.clear()
+    assert village.run().created == 2
+
+
+def test_an_answer_cut_short_while_links_are_renewed_is_no_damaged_file(village: Any) -> None:
+    media = village.tator.store.row("select min(id) from media where project = ?", (village.project,))[0]
+    village.tator.faults.arm(f"GET /objects/tator/1/{village.project}/{media}", "fail", status=400, times=0)
+    rule = village.tator.faults.arm(f"{MEDIAS}/{village.project}", "cut", query="no_cache", times=0)
+    result = village.run(village.client(retries=0))
+    assert rule.hits and result.created == 4
+    (group,) = result.as_json()["left_out"]
+    assert "could not be downloaded" in group["reason"] and "damaged" not in group["reason"]
 
 
 def test_a_server_that_restarts_in_the_middle_of_the_crops_does_not_matter(village: Any) -> None:
