@@ -16,6 +16,9 @@ from fiftyone_tator.sandbox.seed import Seeded, seed
 from fiftyone_tator.sandbox.serving import Service
 from fiftyone_tator.sandbox.store import Store
 
+_EXTRA = {"av", "scipy", "skimage"}
+"""Modules of the packages that only the extra ``sandbox`` installs."""
+
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
@@ -48,6 +51,15 @@ def _fill(store: Store, options: argparse.Namespace) -> Seeded:
         with store.write() as db:
             db.execute("insert into meta values (?, '')", (f"has {name}",))
     return seeded
+
+
+def _missing(module: str) -> str:
+    """What to do about a package that is not installed."""
+    return (
+        f"The demo pictures need the package {module!r}, which is not installed. Install the sandbox's packages with "
+        "pip install 'fiftyone-tator[sandbox]' or, in a clone, pip install -e '.[sandbox]'; or leave the demo out "
+        "with --no-demo.\n"
+    )
 
 
 def _facts(store: Store, seeded: Seeded, url: str) -> dict[str, Any]:
@@ -103,7 +115,13 @@ def main(argv: list[str] | None = None) -> int:
         options.db.parent.mkdir(parents=True, exist_ok=True)
     store = Store(options.db, options.media_dir)
     try:
-        seeded = _fill(store, options)
+        try:
+            seeded = _fill(store, options)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in _EXTRA:
+                raise
+            sys.stderr.write(_missing(str(error.name)))
+            return 1
         sandbox = app.create(store, requests_per_second=options.requests_per_second, link_seconds=options.seconds)
         try:
             service = Service(sandbox, options.host, options.port)
