@@ -31,6 +31,29 @@ def app_port(project: int) -> int:
     return BASE_PORT + (project - 1) * PORTS_PER_PROJECT
 
 
+def data_folder(folder: Path, sandbox_port: int) -> Path:
+    """Where a demo keeps its data: what was imported knows the address of its sandbox, so each port has its own.
+
+    Args:
+        folder: the folder that was asked for
+        sandbox_port: where the sandbox listens
+
+    Returns:
+        the folder itself for the usual port, a folder in it for others
+    """
+    return folder if sandbox_port == SANDBOX_PORT else folder / str(sandbox_port)
+
+
+def database_name(project: int, sandbox_port: int) -> str:
+    """The name of a project's database, which may be in a MongoDB that several demos share.
+
+    Args:
+        project: the project's id
+        sandbox_port: where the sandbox listens
+    """
+    return f"{DATABASE}_{project}" + ("" if sandbox_port == SANDBOX_PORT else f"_{sandbox_port}")
+
+
 def environment(folder: Path) -> dict[str, str]:
     """The variables that keep a demo apart from everything else on the machine.
 
@@ -59,11 +82,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--exit", action="store_true", help="do everything, then stop and end with 0")
     parser.add_argument("--folder", type=Path, default=Path(".demo"), help="where its data goes (default %(default)s)")
     parser.add_argument("--port", type=int, help="the App's port (default: the project's own)")
-    parser.add_argument("--sandbox-port", type=int, default=SANDBOX_PORT, help="default %(default)s")
+    parser.add_argument(
+        "--sandbox-port", type=int, default=SANDBOX_PORT, help="default %(default)s; others have data of their own"
+    )
     options = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        _run(options, options.folder.resolve())
+        _run(options, data_folder(options.folder.resolve(), options.sandbox_port))
     except Failed as failure:
         sys.stderr.write(f"{failure}\n")
         return 1
@@ -88,7 +113,7 @@ def _run(options: argparse.Namespace, folder: Path) -> None:
         facts = _start_sandbox(processes, folder, options.sandbox_port)
         project = facts["projects"][-1]
         processes.environment |= {
-            "FIFTYONE_DATABASE_NAME": f"{DATABASE}_{project['id']}",
+            "FIFTYONE_DATABASE_NAME": database_name(project["id"], options.sandbox_port),
             "FIFTYONE_TATOR_URL": facts["url"],
             "FIFTYONE_TATOR_TOKEN": facts["tokens"]["editor"],
         }

@@ -15,7 +15,7 @@ import pytest
 
 import fiftyone_tator
 from fiftyone_tator.cli import main
-from fiftyone_tator.cli.demo import app_port
+from fiftyone_tator.cli.demo import SANDBOX_PORT, app_port, data_folder, database_name
 from fiftyone_tator.cli.install import link_plugin
 from fiftyone_tator.cli.mongo import free_port
 from fiftyone_tator.cli.processes import Failed, Processes, is_free
@@ -96,6 +96,21 @@ def test_a_taken_port_is_named_with_the_way_out(folder: Path, environment: dict[
     assert "Traceback" not in done.stderr
 
 
+def test_a_demo_with_another_sandbox_port_imports_anew_beside_the_first_one(
+    folder: Path, environment: dict[str, str], ports: list[str]
+) -> None:
+    command = [*DEMO, "--exit", "--folder", str(folder), *ports[:3], str(free_port())]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"Imported +[\d,]+ new", done.stdout)
+
+
+def test_only_demos_with_an_unusual_sandbox_port_have_a_folder_and_a_database_of_their_own(tmp_path: Path) -> None:
+    assert data_folder(tmp_path, SANDBOX_PORT) == tmp_path
+    assert data_folder(tmp_path, 8790) == tmp_path / "8790"
+    assert database_name(2, 8790) == f"{database_name(2, SANDBOX_PORT)}_8790"
+
+
 def test_a_process_that_ends_by_itself_is_named_with_what_it_said(tmp_path: Path) -> None:
     with Processes(tmp_path, {}) as processes, pytest.raises(Failed, match=r"(?s)The part ended.*code 3.*out of luck"):
         processes.start("part", ["-c", "print('out of luck'); raise SystemExit(3)"])
@@ -122,6 +137,17 @@ def test_install_takes_nothing_away_that_is_not_its_own(tmp_path: Path, capsys: 
 def test_an_unknown_command_is_answered_with_the_commands_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demon"]) == 2
     assert "demo " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("module", ["av", "scipy", "skimage"])
+def test_a_sandbox_without_the_packages_for_pictures_says_what_to_install(module: str) -> None:
+    program = (
+        f"import sys; sys.modules[{module!r}] = None\n"
+        "from fiftyone_tator.cli import main; sys.exit(main(['sandbox', '--port', '0']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "pip install -e '.[sandbox]'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_the_import_benchmark_runs(environment: dict[str, str]) -> None:
