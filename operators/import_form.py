@@ -99,7 +99,12 @@ def _origin(dataset: Any, given: _Given, urls: Sequence[str]) -> dict[str, Any]:
         return {}
     if (given.get("project") or number) not in (number, str(number), name):
         return {}
+    style = info.get("crop_style") or {}
+    names = {"size": "crop_size", "padding": "padding", "format": "crop_format"}
+    labels = set((info.get("label_attributes") or {}).values()) - {None}
     return {
+        **{names[key]: value for key, value in style.items()},
+        **({"label_attribute": labels.pop()} if len(labels) == 1 else {}),
         "server": info["server"],
         "project": number,
         "versions": list(info["versions"].values()),

@@ -9,7 +9,7 @@ import fiftyone.core.utils as fou
 import numpy as np
 import pytest
 from bson import BSON, ObjectId
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fiftyone_tator.sync.plan import same
@@ -167,8 +167,13 @@ def test_a_date_before_the_year_1_in_utc_is_unkept() -> None:
         moment("0001-01-01T00:00:00+14:00")
 
 
+def test_the_position_that_tator_stores_for_null_is_none() -> None:
+    assert position([-1.0, -1.0]) is None
+
+
 @given(st.floats(-180, 180), st.floats(-90, 90))
 def test_a_position_keeps_longitude_and_latitude_in_this_order(longitude: float, latitude: float) -> None:
+    assume((longitude, latitude) != (-1, -1))
     stored = position([longitude, latitude])
     assert stored is not None
     assert stored["point"] == {"type": "Point", "coordinates": [longitude, latitude]}
