@@ -12,6 +12,8 @@ from fiftyone_tator.sync.dataset import CONFLICT_TAG
 
 MOMENTS = 14
 """Moments of death, spread evenly over a run's requests, writes and changes of files."""
+REMOVALS = {"removal-1": 1, "removal-2": 2, "removal-3": 3}
+"""Datasets whose import dies before it removes the first, second or third crop."""
 
 
 def finish(house: Any, name: str, root: Path) -> Any:
@@ -104,7 +106,9 @@ def edit_there(house: Any, plain: list[str], picture: Any) -> None:
         house.edit(element, Label="theirs", notes="theirs")
     house.edit(moved, geometry={"x": 0.0, "width": 0.3})
     house.delete(edited, gone)
-    media = [row[0] for row in house.tator.store.rows("select id from media where project = ?", (house.project,))]
+    media = [
+        row[0] for row in house.tator.store.rows("select id from media where project = ? order by id", (house.project,))
+    ]
     house.alter_media(media[0], name="renamed.png", attributes={"Station": "M9"})
     house.replace_picture(media[2], picture(77))
     house.box(media[1], attributes={"Label": "new"})
@@ -118,7 +122,7 @@ def changed(
     """Datasets that were imported and edited before Tator changed, one for each moment, and what they shall become."""
     house = house_of(tmp_path_factory.mktemp("again"))
     plain = settle(house)
-    names = ["wanted", "wanted-counted", *(f"again-{moment}" for moment in range(MOMENTS))]
+    names = ["wanted", "wanted-counted", *(f"again-{moment}" for moment in range(MOMENTS)), *REMOVALS]
     for name in names:
         house.run(dataset_name=name, root=house.root / name)
         edit_here(house, name, plain)
@@ -145,6 +149,16 @@ def test_a_second_import_that_was_killed_is_completed(changed: Any, mortal: Any,
     )
     assert told["signal"] == 9
     assert finish(changed, name, changed.root / name) == changed.wanted, told["died"]
+
+
+@pytest.mark.parametrize(("name", "removal"), REMOVALS.items())
+def test_no_crop_is_left_over_when_an_import_dies_before_removing_it(
+    changed: Any, mortal: Any, name: str, removal: int
+) -> None:
+    crops = changed.root / name / f"project_{changed.project}" / "crops"
+    told = mortal.run(changed, dataset_name=name, root=changed.root / name, die_on=f"os.remove {crops}", die_at=removal)
+    assert told["signal"] == 9
+    assert finish(changed, name, changed.root / name) == changed.wanted
 
 
 # ---------------------------------------------------------------------- many localizations

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from fiftyone_tator.operators.presets import layers
-from fiftyone_tator.sync.errors import InvalidOption
+from fiftyone_tator.sync.errors import InvalidOption, NothingToImport
 from fiftyone_tator.sync.options import parse_options
 from fiftyone_tator.sync.preview import Preview, preview
 from fiftyone_tator.sync.scope import resolve
@@ -56,7 +56,6 @@ FILTERS: list[tuple[dict[str, Any], int]] = [
     ({"versions": ["Model"]}, 6),
     ({"include_classes": ["crab"]}, 4),
     ({"include_classes": ["crab", "it's, 100 %"]}, 8),
-    ({"include_classes": ["nobody"]}, 0),
     ({"image_extensions": ["jpg"]}, 6),
     ({"image_extensions": [".PNG", "*.jpg"]}, 12),
     ({"image_extensions": [".tif"]}, 0),
@@ -106,6 +105,23 @@ def test_include_classes_brings_more_when_more_are_chosen(mixed: Any, name: str)
     result = mixed.run(dataset_name=name, include_classes=["kelp"])
     assert (result.created, len(mixed.dataset(name))) == (4, 8)
     assert set(mixed.dataset(name).distinct("ground_truth.label")) == {"crab", "kelp"}
+
+
+def test_classes_that_nothing_has_make_no_dataset_and_the_labels_are_named(mixed: Any, name: str) -> None:
+    with pytest.raises(NothingToImport, match=r"chosen class \(nobody\)\. Their labels are: crab, kelp, it's, 100 %\."):
+        mixed.run(dataset_name=name, include_classes=["nobody"])
+    assert not fo.dataset_exists(name)
+    assert looked_at(mixed, include_classes=["nobody"]).localizations == 0
+    mixed.run(dataset_name=name, include_classes=["crab"])
+    assert mixed.run(dataset_name=name, include_classes=["nobody"]).unchanged == 4
+
+
+def test_a_limit_counts_only_what_can_become_a_sample(house: Any) -> None:
+    media = house.media("flat.png")
+    house.boxes(*(house.spec(media, width=0.0) for _ in range(2)))
+    house.boxes(*(house.spec(house.media(f"page_{n}.png")) for n in range(3)))
+    assert house.run(max_samples=2).created == 2
+    assert house.run(max_samples=2).created == 0
 
 
 def test_a_higher_limit_brings_the_next_ones_and_a_lower_one_takes_nothing(mixed: Any, name: str) -> None:
