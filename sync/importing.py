@@ -139,8 +139,8 @@ class _Run:
         selection = Selection(self.scope, self.options, fields, medias)
         try:
             snapshot, deleted = self._read(part, existing, selection)
-            if existing is None and len(snapshot) == 0:
-                raise NothingToImport(self._nothing())
+            if existing is None and (len(snapshot) == 0 or selection.unknown_classes):
+                raise NothingToImport(selection.unknown_classes or self._nothing())
             dataset = existing if existing is not None else fo.Dataset(self.name, persistent=True)
             result = self._apply(dataset, fields, snapshot, deleted, selection)
             part.replace(self.folder.localizations)

@@ -15,6 +15,8 @@ from fiftyone_tator.tator_client import Localization, Media
 ON_VIDEO = "Crops are made of images only, and these are on videos"
 MEDIA_GONE = "Tator does not show their media any more"
 
+_NAMED = 20
+
 
 class LeftOut(Exception):
     """A localization cannot become a sample; the message says why."""
@@ -39,7 +41,9 @@ class Selection:
         self._classes = None if options.include_classes is None else frozenset(options.include_classes)
         self._extensions = options.image_extensions
         self._dtypes = {kind.id: kind.dtype for kind in scope.types}
-        self._met = 0
+        self._met: set[tuple[int, str]] = set()
+        self._found = False
+        self._labels_seen: dict[str, None] = {}
 
     def enough(self, page: Sequence[Mapping[str, Any]]) -> bool:
         """Learns the media of a page that was read, and says whether the sample limit is reached with it.
@@ -48,15 +52,39 @@ class Selection:
             page: rows as the server sent them
         """
         self.medias.learn(row["media"] for row in page)
+        if self._classes is not None and not self._found:
+            self._found = any(self._has_chosen_class(row["type"], row["attributes"]) for row in page)
         if self.limit is None:
             return False
-        for row in page:
-            media = self.medias.get(row["media"])
-            image = media is not None and self.medias.is_image(media)
-            if media is not None and image and self._asked_for(row["type"], row["attributes"], media):
-                self._met += 1
-        self.ended = self._met >= self.limit
+        rows = (Localization.from_json(row) for row in page if row["elemental_id"])
+        self._met.update((row.version, str(row.elemental_id)) for row in rows if self.takes(row))
+        self.ended = len(self._met) >= self.limit
         return self.ended
+
+    @property
+    def unknown_classes(self) -> str | None:
+        """That none of the chosen classes was met among labels that were, in words; None if one was or none is asked
+        for."""
+        if self._classes is None or self._found or not self._labels_seen:
+            return None
+        names = list(self._labels_seen)
+        more = ", ..." if len(names) > _NAMED else ""
+        return (
+            f"None of the localizations is of a chosen class ({', '.join(sorted(self._classes))}). "
+            f"Their labels are: {', '.join(names[:_NAMED])}{more}. Choose among these, or leave include_classes out."
+        )
+
+    def takes(self, row: Localization) -> bool:
+        """Whether a localization is wanted and has its place on an image.
+
+        Args:
+            row: the localization
+        """
+        try:
+            self.place(row)
+        except LeftOut:
+            return False
+        return self.wants(row)
 
     def wants(self, row: Localization) -> bool:
         """Whether class and extension are among the chosen ones.
@@ -92,7 +120,11 @@ class Selection:
     def _asked_for(self, kind: int, attributes: Mapping[str, Any], media: Media) -> bool:
         if not wanted_extension(media.name, self._extensions):
             return False
-        if self._classes is None:
-            return True
+        return self._classes is None or self._has_chosen_class(kind, attributes)
+
+    def _has_chosen_class(self, kind: int, attributes: Mapping[str, Any]) -> bool:
         attribute = self._labels.get(kind)
-        return (text(attributes.get(attribute)) if attribute else None) in self._classes
+        label = text(attributes.get(attribute)) if attribute else None
+        if label is not None and len(self._labels_seen) <= _NAMED:
+            self._labels_seen[label] = None
+        return label in (self._classes or ())
