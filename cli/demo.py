@@ -86,7 +86,9 @@ def main(argv: list[str]) -> int:
         "--sandbox-port", type=int, default=SANDBOX_PORT, help="default %(default)s; others have data of their own"
     )
     options = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
+    # Set, and not left to Python: who starts it in the background of a script has Ctrl-C ignored from the outset.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         _run(options, data_folder(options.folder.resolve(), options.sandbox_port))
     except Failed as failure:

@@ -1,7 +1,6 @@
 """Processes that a command starts, waits for and, whatever happens, ends again."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -141,7 +140,7 @@ def end(process: "subprocess.Popen[bytes]") -> None:
     except psutil.NoSuchProcess:
         family = []
     if process.poll() is None:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
     _, alive = psutil.wait_procs(family, timeout=_PATIENCE)
     for stubborn in alive:
         stubborn.terminate()
