@@ -85,6 +85,26 @@ def test_the_preview_says_in_a_sentence_what_comes(mixed: Any) -> None:
     assert "; 8 are not among what you chose; the first 3 are imported" in some.text
 
 
+def test_the_preview_counts_only_images_that_have_what_is_asked_for(house: Any) -> None:
+    house.type("Dot", "dot")
+    boxed, dotted, both = (house.media(f"{name}.png") for name in ("boxed", "dotted", "both"))
+    video = house.media("clip.mp4", b"video", dtype="video", size=(64, 48))
+    house.boxes(
+        *(house.spec(media) for media in (boxed, both)),
+        *(house.spec(media, type=house.types["Dot"]) for media in (dotted, both, video)),
+        house.spec(both, attributes={"Label": "kelp"}),
+    )
+    assert looked_at(house).text == "3 boxes on 2 images"
+    assert looked_at(house, types=["Dot"]).text == "2 dots on 2 images; 1 on 1 video are left out"
+    assert looked_at(house, types=["Box", "Dot"]).text == "5 localizations on 3 images; 1 on 1 video are left out"
+    assert looked_at(house, include_classes=["kelp"]).text == "1 boxes on 1 image; 2 are not among what you chose"
+
+
+def test_the_preview_says_when_its_number_of_images_is_an_upper_bound() -> None:
+    seen = Preview("boxes", 60_000, 36, on_videos=2, videos=1, filtered=0, limit=None, exact=False)
+    assert seen.text == "60,000 boxes on at most 36 images; 2 on at most 1 video are left out"
+
+
 def test_the_preview_of_the_demo_counts_its_boxes(tator: Any) -> None:
     from fiftyone_tator.sandbox.demo import add_demo
     from fiftyone_tator.sync.options import ImportOptions
@@ -96,8 +116,12 @@ def test_the_preview_of_the_demo_counts_its_boxes(tator: Any) -> None:
     boxes = tator.store.row(sql, (demo.versions["Baseline"], demo.localization_types["box"]))[0]
     with Tator(tator.url, tator.tokens["viewer"]) as client:
         seen = preview(client, resolve(client, options), options)
+        options = ImportOptions(project=demo.project)
+        whole = preview(client, resolve(client, options), options)
+    assert whole.text == "2,246 boxes on 36 images; 276 on 1 video are left out"
     assert seen.localizations + seen.on_videos == boxes
     assert (seen.images, seen.videos) == (36, 1)
+    assert seen.text == "1,131 boxes on 36 images; 212 on 1 video are left out"
 
 
 def test_include_classes_brings_more_when_more_are_chosen(mixed: Any, name: str) -> None:
