@@ -72,15 +72,7 @@ def preview(client: Tator, scope: Scope, options: ImportOptions) -> Preview:
         TatorError: if the server fails
     """
     types = [kind.id for kind in scope.types]
-    images, videos = set(), set()
-    chosen: set[int] = set()
-    for media in _media(client, scope):
-        if not scope.is_image(media.type):
-            videos.add(media.id)
-            continue
-        images.add(media.id)
-        if wanted_extension(media.name, options.image_extensions):
-            chosen.add(media.id)
+    images, chosen, videos = _sorted_media(client, scope, options)
     total = _count(client, scope, types)
     on_videos = _count(client, scope, types, sorted(videos))
     wanted = total - on_videos
@@ -100,6 +92,15 @@ def preview(client: Tator, scope: Scope, options: ImportOptions) -> Preview:
         limit=options.max_samples,
         exact=exact,
     )
+
+
+def _sorted_media(client: Tator, scope: Scope, options: ImportOptions) -> tuple[set[int], set[int], set[int]]:
+    """The images, those of them with a chosen extension, and the videos."""
+    medias = _media(client, scope)
+    images = [media for media in medias if scope.is_image(media.type)]
+    chosen = {media.id for media in images if wanted_extension(media.name, options.image_extensions)}
+    ids = {media.id for media in images}
+    return ids, chosen, {media.id for media in medias} - ids
 
 
 def _has_other_types(client: Tator, scope: Scope) -> bool:
