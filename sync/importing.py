@@ -246,6 +246,8 @@ class _Run:
         self.tracker.stage("Arranging the dataset", 0, _FINISHING)
         datasets.arrange(dataset, fields)
         info["last_import"] = {"at": datasets.now_text(), **result.as_json()}
+        # How long it took is known only when it is over.
+        info["last_import"].pop("seconds")
         info.pop("unfinished_run", None)
         datasets.save_info(dataset, info)
         dataset.reload()
