@@ -154,7 +154,7 @@ class _Run:
         """Reads theirs; what the base has and the lists do not show is asked for by name before it counts as gone."""
         types, versions = [kind.id for kind in self.scope.types], [version.id for version in self.scope.versions]
         project = self.scope.project.id
-        expected = self.client.count_localizations(project, version=versions, type=types)
+        expected = sum(self.client.count_localizations(project, version=versions, type=kind) for kind in types)
         if self.cutters is None:
             self.cutters = _executor(expected)
             if existing is None and isinstance(self.cutters, WorkerProcess):
