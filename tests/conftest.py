@@ -43,6 +43,11 @@ hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: Playwright's event loop runs in this thread until the end, and operators mind that."""
+    items.sort(key=lambda item: item.path.parent.name == "app")
+
+
 def pytest_unconfigure() -> None:
     if MONGOD is not None:
         MONGOD.terminate()

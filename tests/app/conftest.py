@@ -23,7 +23,7 @@ FLAGS = (
     "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
     "--enable-unsafe-swiftshader"
 ).split()
-PATIENCE = 40.0
+PATIENCE = 120.0
 DEMO = "Demo: galaxies, coins and cells"
 
 
