@@ -118,7 +118,7 @@ class Database:
                 self._writing = db
                 try:
                     yield db
-                except BaseException:
+                except BaseException:  # an interruption, too, must roll back; it is raised again
                     db.execute("rollback")
                     raise
                 else:

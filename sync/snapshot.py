@@ -218,7 +218,7 @@ def read(
             writer.add(page)
             if enough is not None and enough(page):
                 break
-    except BaseException:
+    except BaseException:  # an interruption, too, must leave no half of a file; it is raised again
         writer.close()
         path.unlink(missing_ok=True)
         raise
