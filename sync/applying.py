@@ -14,7 +14,8 @@ from fiftyone_tator.sync.base import BaseRow, BaseStore, Identity, pack_element
 from fiftyone_tator.sync.crops import CropMill, Outcome, Picture, Wanted, crop_key
 from fiftyone_tator.sync.dataset import INFO
 from fiftyone_tator.sync.documents import DocumentMaker, picture
-from fiftyone_tator.sync.merging import AgreedMedias, Merger, digest
+from fiftyone_tator.sync.mapping import GEOMETRY
+from fiftyone_tator.sync.merging import GONE_THERE, AgreedMedias, Merger, digest, told
 from fiftyone_tator.sync.progress import Tracker
 from fiftyone_tator.sync.results import ImportResult
 from fiftyone_tator.sync.selection import LeftOut, Selection
@@ -280,7 +281,11 @@ class Applier:
         merge = self._merger.merge(base.row, change.media_row, ours, entry, media)
         new = dict(merge.news)
         if media is not None and wanted is not None:
-            new.update(self._maker.owned(entry.row, media, wanted.region))
+            owned = self._maker.owned(entry.row, media, wanted.region)
+            if GEOMETRY in merge.ours:
+                # Somebody moved it here; the crop goes on showing where Tator has it.
+                owned = {key: value for key, value in owned.items() if key not in ("box", "points")}
+            new.update(owned)
         new.update(shown or {})
         new = {key: value for key, value in new.items() if ours.get(key) != value}
         self._result.conflicts += bool(merge.conflicts)
@@ -291,7 +296,8 @@ class Applier:
             crop, size = wanted.key, int(shown["metadata"]["size_bytes"])
         agreed = self._medias.agree(merge.media_row)
         moved = replace(base, row=merge.row, media=agreed, crop=crop, size=size)
-        self._writer.update(_name(entry.row, media), ours, new, moved, tag=bool(merge.conflicts))
+        conflict = told(merge.conflicts) if merge.conflicts else None
+        self._writer.update(_name(entry.row, media), ours, new, moved, edited=bool(merge.ours), conflict=conflict)
 
     # ------------------------------------------------------------------ what is gone
 
@@ -313,7 +319,7 @@ class Applier:
                     gone.append(row)
                 else:
                     self._result.conflicts += 1
-                    self._writer.update(row.elemental_id, document, {}, row, tag=True)
+                    self._writer.update(row.elemental_id, document, {}, row, edited=True, conflict=GONE_THERE)
             self._writer.remove(gone, ours)
         self._writer.flush()
 

@@ -6,6 +6,7 @@ a sample's ``last_modified_at``, and is the same for every layout.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,19 @@ class BaseStore:
         """
         for document in self._rows.find({"dataset": self._dataset, **which}, {"sample": True}, batch_size=_BLOCK):
             yield document["sample"]
+
+    def blocks(self, size: int) -> Iterator[list[BaseRow]]:
+        """All rows, without an order.
+
+        Args:
+            size: rows a block
+
+        Yields:
+            blocks
+        """
+        rows = self._rows.find({"dataset": self._dataset}, batch_size=size)
+        while block := [_row(document) for document in islice(rows, size)]:
+            yield block
 
     def of_run(self, run: ObjectId) -> Iterator[BaseRow]:
         """The rows that were written with a block of new samples.

@@ -18,6 +18,7 @@ INFO = "tator"
 FORMAT = 1
 LAYOUT = "crops"
 CONFLICT_TAG = "tator:conflict"
+CONFLICT_FIELD = "tator_conflict"
 CLAIMS = "tator_sync.crop_folders"
 
 _KINDS: dict[str, Any] = {
@@ -45,6 +46,7 @@ _OWN: dict[str, Any] = {
     "tator_created_by": (fo.StringField, {}),
     "tator_modified_at": (fo.DateTimeField, {}),
     "tator_modified_by": (fo.StringField, {}),
+    CONFLICT_FIELD: (fo.StringField, {}),
 }
 
 _INDEXED = (
@@ -67,7 +69,7 @@ _HISTORY = ("tator_created_at", "tator_created_by", "tator_modified_at", "tator_
 _PLUMBING = ("id", "filepath", "created_at", "last_modified_at", "elemental_id", "media_id", "box", "points")
 
 
-OWNED = frozenset({*_OWN, "points"} - {LABEL_FIELD})
+OWNED = frozenset({*_OWN} - {LABEL_FIELD, "box"})
 """Fields that say what Tator says; FiftyOne keeps people from editing them."""
 
 
@@ -247,7 +249,7 @@ def sidebar(schema: Iterable[str], fields: FieldMap, old: Sequence[Any] | None) 
     """
     names = list(schema)
     groups = {
-        "tags": (["tags"], True),
+        "tags": (["tags", CONFLICT_FIELD], True),
         "labels": ([LABEL_FIELD], True),
         "attributes": ([f.name for f in fields.fields], True),
         "where": ([n for n in _PLACE if n in names], True),
@@ -295,11 +297,30 @@ def describe(scope: Scope, fields: FieldMap, old: Mapping[str, Any] | None) -> d
         "versions": {**earlier.get("versions", {}), **{str(v.id): v.name for v in scope.versions}},
         "types": {**earlier.get("types", {}), **{str(k.id): {"name": k.name, "dtype": k.dtype} for k in scope.types}},
         "label_attributes": {**earlier.get("label_attributes", {}), **labels},
+        "label_choices": {**earlier.get("label_choices", {}), **label_choices(scope, fields)},
         "score_attributes": {
             **earlier.get("score_attributes", {}),
             **{str(kind): attribute for kind, attribute in fields.score.items()},
         },
+        "type_fields": {
+            **earlier.get("type_fields", {}),
+            **{str(kind): [field.name for field in of_type] for kind, of_type in fields.by_type.items()},
+        },
         "fields": [*fresh, *(field for field in earlier.get("fields", ()) if field["name"] not in names)],
+    }
+
+
+def label_choices(scope: Scope, fields: FieldMap) -> dict[str, list[str] | None]:
+    """What labels may be, by localization type id: the choices of an enum, or None where any text may be one.
+
+    Args:
+        scope: what is imported
+        fields: names the label attributes
+    """
+    attributes = {str(kind.id): (kind, fields.label.get(kind.id)) for kind in scope.types}
+    return {
+        number: next((list(a.choices) for a in kind.attribute_types if a.name == label and a.dtype == "enum"), None)
+        for number, (kind, label) in attributes.items()
     }
 
 

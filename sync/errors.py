@@ -5,6 +5,7 @@ TatorError
    +- InvalidOption       an option, a preset or a config file that cannot be used
    +- NothingToImport     what was chosen holds no localization
    +- NotFromTator        a dataset that this plugin did not make, or made from something else
+   +- NotAllowed          the user may not do that in the project
    +- Busy                somebody else is writing to the dataset
 """
 
@@ -25,6 +26,10 @@ class NothingToImport(SyncError):
 
 class NotFromTator(SyncError):
     """The dataset was not made by this plugin, or from another project or in another way."""
+
+
+class NotAllowed(SyncError):
+    """The user may not do that in the project."""
 
 
 class Busy(SyncError):

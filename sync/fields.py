@@ -30,6 +30,7 @@ OWN_FIELDS = (
     "tator_created_by",
     "tator_modified_at",
     "tator_modified_by",
+    "tator_conflict",
 )
 """What every dataset has besides the attributes."""
 

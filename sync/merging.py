@@ -13,11 +13,12 @@ from typing import Any
 
 from fiftyone_tator.sync.base import BaseStore
 from fiftyone_tator.sync.dataset import CONFLICT_TAG
-from fiftyone_tator.sync.documents import CONFIDENCE, LABEL, DocumentMaker, classification
+from fiftyone_tator.sync.documents import classification
 from fiftyone_tator.sync.fields import LABEL_FIELD
-from fiftyone_tator.sync.plan import compare
-from fiftyone_tator.sync.snapshot import Entry, parse
-from fiftyone_tator.tator_client import Media
+from fiftyone_tator.sync.mapping import CONFIDENCE, GEOMETRY, GEOMETRY_KEYS, LABEL, UNKNOWN_KEY, ValueMap, shown
+from fiftyone_tator.sync.plan import Difference, Side, compare
+from fiftyone_tator.sync.snapshot import Entry
+from fiftyone_tator.tator_client import Localization, Media
 
 _NO_MEDIA = "[null,null,{}]"
 
@@ -30,13 +31,15 @@ class Merge:
         news: fields of the sample that take over what only they changed
         row: the row that is agreed on, in JSON
         media_row: what is agreed on of the media, in JSON
-        conflicts: the fields that both changed differently; ours stay
+        conflicts: the fields that both changed differently, with our value, which stays, and theirs
+        ours: the fields whose value here is not what was agreed on, conflicts included
     """
 
     news: dict[str, Any]
     row: str
     media_row: str
-    conflicts: frozenset[str]
+    conflicts: Mapping[str, tuple[Any, Any]]
+    ours: frozenset[str]
 
 
 @lru_cache(maxsize=65_536)
@@ -57,7 +60,7 @@ class AgreedMedias:
         maker: knows what of a media counts
     """
 
-    def __init__(self, store: BaseStore, maker: DocumentMaker) -> None:
+    def __init__(self, store: BaseStore, maker: ValueMap) -> None:
         self._store, self._maker = store, maker
         self._rows: dict[int, str] = {}
         self._fresh: dict[str, str] = {}
@@ -97,13 +100,53 @@ class Merger:
     """Merges one localization at a time.
 
     Args:
-        maker: knows how rows and media become values
+        values: knows how rows and media become values
     """
 
-    def __init__(self, maker: DocumentMaker) -> None:
-        self._maker = maker
+    def __init__(self, values: ValueMap) -> None:
+        self._values = values
 
-    def merge(self, row: str, media_row: str, ours: Mapping[str, Any], entry: Entry, media: Media | None) -> Merge:
+    def difference(
+        self,
+        row: str,
+        media_row: str | None,
+        ours: Mapping[str, Any] | None,
+        theirs: Localization | None,
+        media: Media | None = None,
+    ) -> Difference:
+        """What differs between base, ours and theirs.
+
+        Args:
+            row: the row that was agreed on, in JSON
+            media_row: what was agreed on of its media, in JSON; None leaves the media's attributes out
+            ours: the sample's document; None if there is none
+            theirs: the row in Tator; None if there is none
+            media: their media; None if they do not show it, or if it does not matter
+        """
+        values = self._values
+        about = {} if media_row is None else values.of_media(json.loads(media_row)[2])
+        there = about if media is None else values.of_media(media.attributes)
+        was = {**values.agreed(row), **about}
+        here = None if ours is None else {**values.ours(ours), **{name: ours.get(name) for name in about}}
+        now = None if theirs is None else {**values.values(theirs), **there}
+        if now is not None and now[GEOMETRY] is None:
+            # A sample cannot lie nowhere: where Tator lost the geometry, it stays what was agreed on.
+            now[GEOMETRY] = was[GEOMETRY]
+        return compare(
+            values.comparable(was),
+            None if here is None else values.comparable(here),
+            None if now is None else values.comparable(now),
+        )
+
+    def merge(
+        self,
+        row: str,
+        media_row: str,
+        ours: Mapping[str, Any],
+        entry: Entry,
+        media: Media | None,
+        conflicts: Side = "leave",
+    ) -> Merge:
         """Merges theirs into ours.
 
         Args:
@@ -112,29 +155,26 @@ class Merger:
             ours: the sample's document
             entry: theirs
             media: their media; None if they do not show it
+            conflicts: ``theirs`` takes what they say where both changed; otherwise it stays a conflict
 
         Returns:
             what becomes of the sample and its base
         """
-        maker = self._maker
-        was = maker.of_media(json.loads(media_row)[2])
-        there = was if media is None else maker.of_media(media.attributes)
-        theirs = {**maker.values(entry.row), **there}
-        here = {**maker.ours(ours), **{name: ours.get(name) for name in there}}
-        difference = compare(
-            maker.comparable({**maker.values(parse(row)), **was}), maker.comparable(here), maker.comparable(theirs)
-        )
-        moved = difference.theirs or {}
-        news = {name: theirs[name] for name in moved if name not in (LABEL, CONFIDENCE)}
-        if LABEL in moved or CONFIDENCE in moved:
-            merged = here | {name: theirs[name] for name in (LABEL, CONFIDENCE) if name in moved}
-            news[LABEL_FIELD] = classification(merged, ours.get(LABEL_FIELD))
-        conflicts = frozenset(difference.conflicts or ())
-        agreed, about_media = entry.text, media_row if media is None else maker.media_row(media)
-        if conflicts:
-            agreed = _kept(agreed, row, maker.attributes_of(entry.row, conflicts))
-            about_media = _kept_of_media(about_media, media_row, maker.media_attributes_of(conflicts))
-        return Merge(news, agreed, about_media, conflicts)
+        values = self._values
+        difference = self.difference(row, media_row, ours, entry.row, media)
+        taken = difference.takes(conflicts)
+        about = json.loads(media_row)[2] if media is None else media.attributes
+        theirs = {**values.values(entry.row), **values.of_media(about)}
+        news = _news(taken, theirs, ours)
+        left = {} if conflicts == "theirs" else dict(difference.conflicts)
+        agreed, about_media = entry.text, media_row if media is None else values.media_row(media)
+        stays = values.attributes_of(entry.row.type, left) | ({GEOMETRY} if theirs[GEOMETRY] is None else set())
+        if stays:
+            agreed = kept(agreed, row, stays)
+        if left:
+            about_media = _kept_of_media(about_media, media_row, values.media_attributes_of(left))
+        open_here = frozenset(difference.ours) | left.keys()
+        return Merge(news, agreed, about_media, left, open_here)
 
     def edited(self, row: str, media_row: str | None, ours: Mapping[str, Any]) -> bool:
         """Whether somebody changed what people edit since it was agreed on, or tagged the sample.
@@ -146,19 +186,60 @@ class Merger:
             media_row: what was agreed on of its media, in JSON, if that is known
             ours: the sample's document
         """
-        maker = self._maker
-        media = maker.of_media(json.loads(media_row)[2]) if media_row is not None else {}
-        was = maker.comparable({**maker.values(parse(row)), **media})
-        here = maker.comparable({**maker.ours(ours), **{name: ours.get(name) for name in media}})
         tags = set(ours.get("tags") or ()) | set((ours.get(LABEL_FIELD) or {}).get("tags") or ())
-        return bool(compare(was, here, was).ours or tags - {CONFLICT_TAG})
+        changed = self.difference(row, media_row, ours, None).ours
+        return bool(changed or tags - {CONFLICT_TAG})
 
 
-def _kept(row: str, old: str, attributes: frozenset[str]) -> str:
-    """A row with some attributes as an older one has them."""
-    values = json.loads(row)
-    values["attributes"] = _mixed(values["attributes"], json.loads(old)["attributes"], attributes)
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+GONE_THERE = "It was deleted in Tator, and changed here"
+"""What a sample in conflict says where a deletion stands against a change."""
+
+
+def told(conflicts: Mapping[str, tuple[Any, Any]]) -> str:
+    """A conflict in words, as a sample shows it.
+
+    Args:
+        conflicts: by field what we say and what they say
+
+    Returns:
+        for example ``label: 'eel' here, 'cod' in Tator``
+    """
+    sides = sorted((name.rpartition(".")[2], shown(here), shown(there)) for name, (here, there) in conflicts.items())
+    return "; ".join(f"{name}: {here} here, {there} in Tator" for name, here, there in sides)
+
+
+def _news(taken: Collection[str], theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a sample that make it take over what they say."""
+    news = {name: theirs[name] for name in taken if name not in (LABEL, CONFIDENCE, GEOMETRY)}
+    if LABEL in taken or CONFIDENCE in taken:
+        old = ours.get(LABEL_FIELD) or {}
+        here = {LABEL: old.get("label"), CONFIDENCE: old.get("confidence")}
+        merged = here | {name: theirs[name] for name in (LABEL, CONFIDENCE) if name in taken}
+        news[LABEL_FIELD] = classification(merged, ours.get(LABEL_FIELD))
+    if GEOMETRY in taken and theirs[GEOMETRY] is not None:
+        news.update(theirs[GEOMETRY].fields())
+    return news
+
+
+def kept(row: str, old: str, attributes: Collection[str]) -> str:
+    """A row with some attributes as an older one has them.
+
+    Args:
+        row: in JSON
+        old: the older row, in JSON; what is unknown of it stays so
+        attributes: their names; ``geometry`` for where it lies
+
+    Returns:
+        a row, in JSON
+    """
+    new, was = json.loads(row), json.loads(old)
+    new["attributes"] = _mixed(new["attributes"], was["attributes"], attributes)
+    if GEOMETRY in attributes:
+        new.update({key: was.get(key) for key in GEOMETRY_KEYS})
+    unknown = set(new.pop(UNKNOWN_KEY, ())) - set(attributes) | set(was.get(UNKNOWN_KEY, ())) & set(attributes)
+    if unknown:
+        new[UNKNOWN_KEY] = sorted(unknown)
+    return json.dumps(new, ensure_ascii=False, separators=(",", ":"))
 
 
 def _kept_of_media(row: str, old: str, attributes: frozenset[str]) -> str:
@@ -169,6 +250,6 @@ def _kept_of_media(row: str, old: str, attributes: frozenset[str]) -> str:
     return json.dumps([name, md5, mixed], sort_keys=True, ensure_ascii=False)
 
 
-def _mixed(new: Mapping[str, Any], old: Mapping[str, Any], kept: frozenset[str]) -> dict[str, Any]:
+def _mixed(new: Mapping[str, Any], old: Mapping[str, Any], kept: Collection[str]) -> dict[str, Any]:
     rest = {name: value for name, value in new.items() if name not in kept}
     return rest | {name: value for name, value in old.items() if name in kept}

@@ -2,9 +2,9 @@
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -71,6 +71,9 @@ class ImportOptions(BaseModel):
 OPTION_NAMES = tuple(ImportOptions.model_fields)
 
 
+M = TypeVar("M", bound=BaseModel)
+
+
 def parse_options(*layers: tuple[str, Mapping[str, Any]]) -> ImportOptions:
     """Makes options of several layers; a later layer wins, and an empty value (None, "", []) leaves the earlier one.
 
@@ -83,32 +86,54 @@ def parse_options(*layers: tuple[str, Mapping[str, Any]]) -> ImportOptions:
     Raises:
         InvalidOption: naming the layer, the option and what it should be
     """
+    for name, layer in layers:
+        _check_names(name, layer, OPTION_NAMES)
+    if not any(_said(layer.get("project")) for _, layer in layers):
+        raise InvalidOption("No project was named. Give its id or its name as the option project.")
+    return checked(ImportOptions, *layers)
+
+
+def checked(model: type[M], *layers: tuple[str, Mapping[str, Any]]) -> M:
+    """Makes options of several layers; a later layer wins, and an empty value (None, "", []) leaves the earlier one.
+
+    Args:
+        model: what the options are
+        layers: where each layer comes from, in words for a message, and what it says
+
+    Returns:
+        the options
+
+    Raises:
+        InvalidOption: naming the layer, the option and what it should be
+    """
     merged: dict[str, Any] = {}
     origin: dict[str, str] = {}
     for name, layer in layers:
-        _check_names(name, layer)
+        _check_names(name, layer, tuple(model.model_fields))
         for key, value in layer.items():
-            if value is not None and value != "" and value != []:
+            if _said(value):
                 merged[key], origin[key] = value, name
-    if "project" not in merged:
-        raise InvalidOption("No project was named. Give its id or its name as the option project.")
     try:
-        return ImportOptions(**merged)
+        return model(**merged)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = str(first["loc"][0])
-        hint = ImportOptions.model_fields[key]
+        hint = model.model_fields[key]
         raise InvalidOption(
             f"{origin[key]}: the option {key} cannot be {_short(first['input'])}: {first['msg']}. "
             f"It should be {_wanted(hint.annotation)}."
         ) from None
 
 
-def _check_names(origin: str, layer: Mapping[str, Any]) -> None:
+def _said(value: Any) -> bool:
+    return value is not None and value != "" and value != []
+
+
+def _check_names(origin: str, layer: Mapping[str, Any], names: Sequence[str]) -> None:
     for key in layer:
-        if key not in OPTION_NAMES:
-            near = difflib.get_close_matches(str(key), OPTION_NAMES, n=1)
-            guess = f"Did you mean {near[0]}?" if near else f"The options are: {', '.join(OPTION_NAMES)}."
+        if key not in names:
+            near = difflib.get_close_matches(str(key), names, n=1)
+            guess = f"Did you mean {near[0]}?" if near else f"The options are: {', '.join(names)}."
             raise InvalidOption(f"{origin}: there is no option {key!r}. {guess}")
 
 
@@ -120,9 +145,11 @@ def _short(value: Any) -> str:
 def _wanted(annotation: Any) -> str:
     """An annotation in words."""
     text = str(annotation)
+    if get_origin(annotation) is Literal:
+        return " or ".join(map(str, get_args(annotation)))
     if "list[" in text:
         return "a list of names or ids" if "int" in text else "a list of texts"
-    words = [("Literal", "jpg or png"), ("int", "a whole number"), ("float", "a number"), ("str", "a text")]
+    words = [("bool", "true or false"), ("int", "a whole number"), ("float", "a number"), ("str", "a text")]
     found = [word for mark, word in words if mark in text]
     if "Ge(ge=1)" in text and "MinLen" in text:
         return "an id or a name"

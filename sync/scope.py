@@ -112,7 +112,7 @@ def resolve(client: Tator, options: ImportOptions) -> Scope:
         versions=_chosen("version", project, versions, options.versions),
         types=choose_types(project, kinds, options.types),
         media_types={kind.id: kind for kind in client.media_types(project.id)},
-        users=_users(client, project.id),
+        users=users_of(client, project.id),
         all_versions=frozenset(version.id for version in versions),
     )
 
@@ -192,8 +192,31 @@ def _have(plural: str, there: Sequence[_Named], wanted: int | str) -> str:
     return f"The {plural} are: {', '.join(listed)}{more}." if names else f"There are no {plural}."
 
 
-def _users(client: Tator, project: int) -> dict[int, str]:
+def users_of(client: Tator, project: int) -> dict[int, str]:
+    """The names of a project's members by id; none where the server does not tell.
+
+    Args:
+        client: the session with the server
+        project: the project's id
+    """
     try:
         return {m.user: m.username for m in client.memberships(project)}
     except PermissionDenied:
         return {}
+
+
+def find_version(project: Project, there: Iterable[Version], wanted: int | str) -> Version:
+    """Finds a version by id or name.
+
+    Args:
+        project: the project
+        there: its versions
+        wanted: the version's id or its name
+
+    Returns:
+        the version
+
+    Raises:
+        InvalidOption: if the project has no such version, naming those it has
+    """
+    return _chosen("version", project, list(there), [wanted])[0]

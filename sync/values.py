@@ -1,4 +1,4 @@
-"""How a value of each Tator attribute type is kept in a dataset.
+"""How a value of each Tator attribute type is kept in a dataset, and what is sent back of it.
 
 Tator checks less than its types promise: a string attribute may hold a number or a list, a float attribute an integer
 of 309 digits, any attribute null. Every value either finds a place in its field or is named as what cannot be kept.
@@ -6,6 +6,7 @@ of 309 digits, any attribute null. Every value either finds a place in its field
 
 import io
 import json
+import math
 import struct
 import zlib
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from typing import Any
 import numpy as np
 from bson import ObjectId
 from dateutil import parser as dates
+
+from fiftyone_tator.tator_client import AttributeType
 
 _INT64 = 2**63
 _STORED_BLOCK = 0xFFFF
@@ -207,3 +210,102 @@ def comparable(dtype: str, stored: Any) -> Any:
         with io.BytesIO(zlib.decompress(stored)) as file:
             return tuple(np.load(file, allow_pickle=False).tolist())
     return stored
+
+
+class Unsendable(ValueError):
+    """A value cannot go to Tator; the message says why, as the end of a sentence about the attribute."""
+
+
+def outgoing(attribute: AttributeType, stored: Any) -> Any:
+    """What is sent to Tator of a value.
+
+    Args:
+        attribute: where it goes
+        stored: the value in a sample's document
+
+    Returns:
+        a value for JSON; None means null
+
+    Raises:
+        Unsendable: if Tator would refuse it, or take harm from it
+    """
+    if stored is None:
+        if attribute.dtype in _NOT_NULL:
+            raise Unsendable(
+                f"it was cleared, and once a {attribute.dtype} is null anywhere in a project, Tator can filter by that "
+                "attribute no more. Give it a value, or take it back"
+            )
+        return None
+    convert: Callable[[Any], Any] = _OUTGOING.get(attribute.dtype, _as_text)
+    sent = convert(stored)
+    if attribute.choices and sent not in attribute.choices:
+        raise Unsendable(f"{_shown(sent)} is none of the project's choices: {', '.join(attribute.choices)}")
+    return sent
+
+
+# One null in an attribute of these types makes every filter on it fail for the whole project.
+_NOT_NULL = frozenset(("float", "bool", "datetime"))
+
+
+def _as_text(stored: Any) -> str:
+    if not isinstance(stored, str):
+        raise Unsendable(f"{_shown(stored)} is no text")
+    if "\0" in stored or any("\ud800" <= letter <= "\udfff" for letter in stored):
+        raise Unsendable("its text holds a character that Tator cannot store (NUL or half of a pair)")
+    return stored
+
+
+def _as_integer(stored: Any) -> int:
+    if isinstance(stored, bool) or not isinstance(stored, (int, float)) or stored != stored or stored % 1:
+        raise Unsendable(f"{_shown(stored)} is no whole number")
+    return int(stored)
+
+
+def _as_real(stored: Any) -> float:
+    if isinstance(stored, bool) or not isinstance(stored, (int, float)):
+        raise Unsendable(f"{_shown(stored)} is no number")
+    if not math.isfinite(stored):
+        raise Unsendable(f"{_shown(stored)} is no number that Tator can store")
+    return float(stored)
+
+
+def _as_truth(stored: Any) -> bool:
+    if not isinstance(stored, bool):
+        raise Unsendable(f"{_shown(stored)} is neither true nor false")
+    return stored
+
+
+def _as_moment(stored: Any) -> str:
+    if not isinstance(stored, datetime):
+        raise Unsendable(f"{_shown(stored)} is no date")
+    zoned = stored if stored.tzinfo is not None else stored.replace(tzinfo=timezone.utc)
+    return zoned.astimezone(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _as_position(stored: Any) -> list[float]:
+    numbers = comparable("geopos", stored)
+    if not isinstance(numbers, tuple) or len(numbers) != 2:
+        raise Unsendable(f"{_shown(stored)} is no place on the globe")
+    longitude, latitude = (_as_real(number) for number in numbers)
+    if not (-180 <= longitude <= 180 and -90 <= latitude <= 90):
+        raise Unsendable(f"{_shown(numbers)} is not on the globe as longitude and latitude")
+    return [longitude, latitude]
+
+
+def _as_vector(stored: Any) -> list[float]:
+    numbers = comparable("float_array", stored)
+    if not isinstance(numbers, (tuple, list)):
+        raise Unsendable("it is no list of numbers")
+    return [_as_real(number) for number in numbers]
+
+
+_OUTGOING: dict[str, Callable[[Any], Any]] = {
+    "string": _as_text,
+    "enum": _as_text,
+    "int": _as_integer,
+    "float": _as_real,
+    "bool": _as_truth,
+    "datetime": _as_moment,
+    "geopos": _as_position,
+    "float_array": _as_vector,
+}

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,10 @@ from pymongo import UpdateOne
 
 from fiftyone_tator.media.folders import ProjectFolder
 from fiftyone_tator.sync.base import BaseRow, BaseStore
-from fiftyone_tator.sync.dataset import CONFLICT_TAG, mark_unfinished
+from fiftyone_tator.sync.dataset import CONFLICT_FIELD, CONFLICT_TAG, dataset_id, mark_unfinished
 from fiftyone_tator.sync.merging import AgreedMedias
 from fiftyone_tator.sync.results import ImportResult
+from fiftyone_tator.sync.stamps import MODIFIED, Stamps
 
 _FLUSH = 1_000
 _EDITED = "Somebody edited them here while the import ran, so what changed in Tator comes with the next import"
@@ -23,12 +23,13 @@ _EDITED = "Somebody edited them here while the import ran, so what changed in Ta
 
 @dataclass(frozen=True, slots=True)
 class _Update:
-    """An update of a sample, and what is agreed on if it succeeds."""
+    """An update of a sample, what is agreed on if it succeeds, and what is if somebody was faster."""
 
     name: str
     sample: ObjectId
     write: UpdateOne | None
     base: BaseRow
+    otherwise: BaseRow | None
     replaced: Path | None
 
 
@@ -58,7 +59,15 @@ class Writer:
         self.run = run
         self._new: list[tuple[BaseRow, dict[str, Any]]] = []
         self._updates: list[_Update] = []
-        self._now = _now()
+        self._stamps = Stamps(foo.get_db_conn(), dataset_id(dataset), self.samples)
+        self._stamps.prepare()
+        self._known = set(self._stamps.known())
+        self._renew()
+
+    def _renew(self) -> None:
+        """The times that the next block gets: one for samples as agreed on, one for those with edits of people."""
+        self._clean, self._dirty = self._stamps.fresh(), self._stamps.other()
+        self._known.add(self._clean)
 
     def create(self, base: BaseRow, document: dict[str, Any]) -> None:
         """Adds a sample.
@@ -70,7 +79,15 @@ class Writer:
         self._new.append((base, document))
 
     def update(
-        self, name: str, ours: Mapping[str, Any], fields: Mapping[str, Any], base: BaseRow, *, tag: bool
+        self,
+        name: str,
+        ours: Mapping[str, Any],
+        fields: Mapping[str, Any],
+        base: BaseRow,
+        *,
+        edited: bool,
+        conflict: str | None = None,
+        otherwise: BaseRow | None = None,
     ) -> None:
         """Changes a sample, unless somebody else changes it first.
 
@@ -79,18 +96,23 @@ class Writer:
             ours: its document, as it was read
             fields: what it takes over; may be empty
             base: what is agreed on from then on
-            tag: whether it is in conflict; the tag comes and goes with that
+            edited: whether something in it is not what is agreed on, so that the next push has to look at it
+            conflict: what both sides say, in words, if it is in conflict; the tag comes and goes with that
+            otherwise: what is agreed on all the same if somebody else changed it first
         """
-        change: dict[str, Any] = {"$set": {**fields, "last_modified_at": self._now}}
         tagged = CONFLICT_TAG in (ours.get("tags") or ())
-        if tag != tagged:
-            change["$addToSet" if tag else "$pull"] = {"tags": CONFLICT_TAG}
+        news = dict(fields)
+        if ours.get(CONFLICT_FIELD) != conflict:
+            news[CONFLICT_FIELD] = conflict
+        change: dict[str, Any] = {"$set": {**news, MODIFIED: self._dirty if edited else self._clean}}
+        if (conflict is not None) != tagged:
+            change["$pull" if tagged else "$addToSet"] = {"tags": CONFLICT_TAG}
         write = None
-        if fields or tag != tagged:
-            as_read = {"_id": ours["_id"], "last_modified_at": ours.get("last_modified_at")}
-            write = UpdateOne(as_read, change)
+        # Its time has to say whether the next push looks at it, also where nothing else of it changes.
+        if news or len(change) > 1 or edited == (ours.get(MODIFIED) in self._known):
+            write = UpdateOne({"_id": ours["_id"], MODIFIED: ours.get(MODIFIED)}, change)
         replaced = Path(ours["filepath"]) if "filepath" in fields else None
-        self._updates.append(_Update(name, ours["_id"], write, base, replaced))
+        self._updates.append(_Update(name, ours["_id"], write, base, otherwise, replaced))
 
     def remove(self, gone: Sequence[BaseRow], ours: Mapping[ObjectId, Mapping[str, Any]]) -> None:
         """Removes samples, their crops and then their base.
@@ -117,7 +139,11 @@ class Writer:
         new, self._new = self._new, []
         if new:
             there = self._store.insert([base for base, _ in new])
-            documents = [document for base, document in new if base.identity not in there]
+            documents = [
+                {**document, "created_at": self._clean, MODIFIED: self._clean}
+                for base, document in new
+                if base.identity not in there
+            ]
             if documents:
                 self.samples.insert_many(documents, ordered=False)
             self._result.created += len(documents)
@@ -127,20 +153,23 @@ class Writer:
         updates, self._updates = self._updates, []
         if updates:
             self._write(updates)
+        if new or updates:
+            self._renew()
 
     def _write(self, updates: Sequence[_Update]) -> None:
         missed: set[ObjectId] = set()
         writes = [update.write for update in updates if update.write is not None]
         if writes and self.samples.bulk_write(writes, ordered=False).matched_count < len(writes):
             ids = [update.sample for update in updates if update.write is not None]
-            done = {"_id": {"$in": ids}, "last_modified_at": self._now}
+            done = {"_id": {"$in": ids}, MODIFIED: {"$in": [self._clean, self._dirty]}}
             missed = set(ids) - {document["_id"] for document in self.samples.find(done, {"_id": True})}
             self._result.notes.add(_EDITED, [update.name for update in updates if update.sample in missed])
             self._result.updated = max(0, self._result.updated - len(missed))
         settled = [update for update in updates if update.sample not in missed]
-        self._store.move([update.base for update in settled])
+        moved = [update.base for update in settled]
+        moved += [u.otherwise for u in updates if u.sample in missed and u.otherwise is not None]
+        self._store.move(moved)
         self._unlink(update.replaced for update in settled if update.replaced is not None)
-        self._now = _now()
 
     def _unlink(self, crops: Iterable[Path]) -> None:
         """Removes crops that no sample of any dataset has any more, as a clone would; others' files stay."""
@@ -155,8 +184,3 @@ class Writer:
         for file in files:
             if file not in used:
                 Path(file).unlink(missing_ok=True)
-
-
-def _now() -> datetime:
-    now = datetime.now(timezone.utc).replace(tzinfo=None)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)

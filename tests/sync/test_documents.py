@@ -279,7 +279,8 @@ def test_each_edit_in_the_app_is_seen_as_an_edit_of_its_field(
 
 def test_a_label_that_somebody_removed_whole_is_an_edit(maker: DocumentMaker) -> None:
     base = maker.values(localization())
-    ours = maker.ours({key: value for key, value in base.items() if key not in (LABEL, CONFIDENCE)})
+    kept = {key: value for key, value in base.items() if key not in (LABEL, CONFIDENCE)}
+    ours = maker.ours({**kept, "localization_type": "Box", "box": [0.1, 0.2, 0.3, 0.4]})
     assert compare(maker.comparable(base), maker.comparable(ours), maker.comparable(base)).ours == {LABEL, CONFIDENCE}
 
 

@@ -1,0 +1,217 @@
+"""Reading what a push is about: the samples that somebody touched, their base, theirs, and what each asks for."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from bson import ObjectId
+
+from fiftyone_tator.sync.base import BaseRow, Identity
+from fiftyone_tator.sync.dataset import CONFLICT_TAG
+from fiftyone_tator.sync.mapping import LABEL
+from fiftyone_tator.sync.merging import Merger
+from fiftyone_tator.sync.origin import SIDE_TAGS, Origin
+from fiftyone_tator.sync.outgoing import Change, make_change
+from fiftyone_tator.sync.plan import Difference, Side
+from fiftyone_tator.sync.push_options import PushOptions, chosen_fields
+from fiftyone_tator.sync.stamps import MODIFIED
+from fiftyone_tator.tator_client import Localization, LocalizationType, Tator
+
+BLOCK = 5_000
+
+_COPY = "a sample of its own has the same elemental id: remove one of the two, or clear elemental_id to create another"
+_STRANGE = (
+    "nothing was agreed on with Tator for its elemental id: import once more with the option rebuild, or clear "
+    "elemental_id to create it as a new one"
+)
+
+
+@dataclass(slots=True)
+class Planned:
+    """One localization, and what it asks for.
+
+    Args:
+        base: what was agreed on
+        ours: the sample's document; None if somebody deleted it
+        theirs: the row in Tator; None if it is deleted there
+        difference: of the three
+        side: what to do where both sides changed
+        change: what goes out
+        problems: why something cannot go out, each the end of a sentence
+    """
+
+    base: BaseRow
+    ours: dict[str, Any] | None
+    theirs: Localization | None
+    difference: Difference
+    side: Side
+    change: Change = field(default_factory=Change)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """What it is, in words."""
+        where = (self.ours or {}).get("media_name") or f"media {self.theirs.media}" if self.theirs else "deleted media"
+        return f"{where}, {self.base.elemental_id}"
+
+
+@dataclass(slots=True)
+class Block:
+    """Some of the samples that somebody touched.
+
+    Args:
+        planned: those in which something was edited
+        created: documents of samples that Tator has no localization of
+        strange: documents of samples that cannot be told, and why
+        looked_at: how many samples it holds
+        clean: times of samples in which nothing was edited
+        dirty: times of samples in which something was
+    """
+
+    planned: list[Planned] = field(default_factory=list)
+    created: list[dict[str, Any]] = field(default_factory=list)
+    strange: list[tuple[dict[str, Any], str]] = field(default_factory=list)
+    looked_at: int = 0
+    clean: set[datetime] = field(default_factory=set)
+    dirty: set[datetime] = field(default_factory=set)
+
+
+class Planner:
+    """Plans a push, block by block.
+
+    Args:
+        client: the session with the server
+        origin: the dataset
+        types: the project's localization types as they are now, by id
+        options: of the push
+    """
+
+    def __init__(
+        self, client: Tator, origin: Origin, types: Mapping[int, LocalizationType], options: PushOptions
+    ) -> None:
+        self._client, self._origin, self._types, self._options = client, origin, types, options
+        self._merger = Merger(origin.values)
+        self._fields = chosen_fields(options, origin.values)
+
+    def blocks(self, among: Collection[ObjectId] | None = None) -> Iterator[Block]:
+        """What somebody touched, with theirs read as each block is reached.
+
+        Args:
+            among: ids of samples to look at; all if None
+
+        Yields:
+            blocks of at most :data:`BLOCK` samples
+
+        Raises:
+            TatorError: if the server fails
+        """
+        for ids in self._ids(among):
+            yield self._block(ids)
+
+    def _ids(self, among: Collection[ObjectId] | None) -> Iterator[list[ObjectId]]:
+        if not self._options.everything:
+            # All ids first: what the push writes is touched as well, for a moment.
+            yield from list(self._origin.stamps.touched(among))
+            return
+        samples = self._origin.samples
+        every = iter(among) if among is not None else (d["_id"] for d in samples.find({}, {"_id": True}).sort("_id", 1))
+        while block := list(islice(every, BLOCK)):
+            yield block
+
+    def _block(self, ids: Sequence[ObjectId]) -> Block:
+        origin, block = self._origin, Block()
+        documents = list(origin.samples.find({"_id": {"$in": list(ids)}}, origin.projection()))
+        named = {document["_id"]: origin.identity(document) for document in documents}
+        base = origin.store.find(identity for identity in named.values() if identity is not None)
+        edited: list[tuple[BaseRow, dict[str, Any]]] = []
+        for document in documents:
+            identity = named[document["_id"]]
+            known = None if identity is None else base.get(identity)
+            when = document.get(MODIFIED)
+            if known is not None and known.sample == document["_id"] and not self._is_edited(known, document):
+                block.clean |= {when} if when else set()
+                continue
+            block.dirty |= {when} if when else set()
+            if not document.get("elemental_id"):
+                block.created.append(document)
+            elif known is None or known.sample != document["_id"]:
+                block.strange.append((document, _STRANGE if known is None else _COPY))
+            else:
+                edited.append((known, document))
+        block.looked_at = len(documents)
+        block.planned = self._plan(edited)
+        return block
+
+    def _is_edited(self, base: BaseRow, ours: Mapping[str, Any]) -> bool:
+        if CONFLICT_TAG in (ours.get("tags") or ()):
+            return True
+        return bool(self._merger.difference(base.row, None, ours, None).ours)
+
+    def _plan(self, edited: Sequence[tuple[BaseRow, dict[str, Any] | None]]) -> list[Planned]:
+        theirs = self._theirs([base for base, _ in edited])
+        return [self._one(base, ours, theirs.get(base.identity)) for base, ours in edited]
+
+    def _theirs(self, rows: Sequence[BaseRow]) -> dict[Identity, Localization]:
+        found: dict[Identity, Localization] = {}
+        for version in sorted({row.version for row in rows}):
+            elements = [row.elemental_id for row in rows if row.version == version]
+            for row in self._client.read_localizations(self._origin.project, elemental_ids=elements, version=version):
+                found[version, str(row.elemental_id).lower()] = row
+        return found
+
+    def _one(self, base: BaseRow, ours: dict[str, Any] | None, theirs: Localization | None) -> Planned:
+        side = self._side(ours)
+        difference = self._merger.difference(base.row, None, ours, theirs)
+        planned = Planned(base, ours, theirs, difference, side)
+        kind = self._types.get(base.type)
+        goes = difference.sends(side) & self._fields
+        if ours is None or not goes:
+            return planned
+        if kind is None:
+            planned.problems.append("its localization type is no more in Tator")
+        elif theirs is not None or side == "ours":
+            planned.change, planned.problems = make_change(self._origin.values, kind, ours, goes)
+        return planned
+
+    def _side(self, ours: Mapping[str, Any] | None) -> Side:
+        tags = (ours or {}).get("tags") or ()
+        chosen = {SIDE_TAGS[tag] for tag in tags if tag in SIDE_TAGS}
+        # Somebody who chose both has not chosen.
+        return chosen.pop() if len(chosen) == 1 else self._options.conflicts  # type: ignore[return-value]
+
+    def flow(self, planned: Planned) -> tuple[str | None, str | None] | None:
+        """The change of label of a localization that goes out; None if its label stays.
+
+        Args:
+            planned: the localization
+        """
+        if LABEL not in planned.change.fields or planned.ours is None:
+            return None
+        values = self._origin.values
+        before = values.agreed(planned.base.row)[LABEL]
+        return before if isinstance(before, str) else None, values.ours(planned.ours)[LABEL]
+
+    def deletions(self, created: int) -> Iterator[list[Planned]]:
+        """Localizations whose sample somebody deleted here.
+
+        Args:
+            created: how many samples there are without a base, as the blocks showed
+
+        Yields:
+            them, with theirs read, some thousands at a time
+
+        Raises:
+            TatorError: if the server fails
+        """
+        origin = self._origin
+        if origin.store.count() <= origin.samples.count_documents({}) - created:
+            return
+        gone: list[BaseRow] = []
+        for rows in origin.store.blocks(BLOCK):
+            ids = [row.sample for row in rows]
+            there = {found["_id"] for found in origin.samples.find({"_id": {"$in": ids}}, {"_id": True})}
+            gone = [row for row in rows if row.sample not in there]
+            if gone:
+                yield self._plan([(row, None) for row in gone])
