@@ -2,6 +2,21 @@
 
 from fiftyone_tator.operators.import_from_tator import ImportFromTator
 from fiftyone_tator.operators.load_import_options import LoadImportOptions
+from fiftyone_tator.operators.open_in_tator import OpenInTator, OpenSampleInTator
+from fiftyone_tator.operators.relabel_selected import RelabelSample, RelabelSelected
+from fiftyone_tator.operators.show_conflicts import ShowConflicts
 from fiftyone_tator.operators.show_import_result import ShowImportResult
+from fiftyone_tator.operators.verify_selected import VerifySample, VerifySelected
 
-OPERATORS: tuple[type, ...] = (ImportFromTator, LoadImportOptions, ShowImportResult)
+OPERATORS: tuple[type, ...] = (
+    ImportFromTator,
+    LoadImportOptions,
+    ShowImportResult,
+    RelabelSelected,
+    RelabelSample,
+    VerifySelected,
+    VerifySample,
+    ShowConflicts,
+    OpenInTator,
+    OpenSampleInTator,
+)
