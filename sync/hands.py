@@ -300,8 +300,9 @@ def _edit(
     now = datetime.now(timezone.utc).replace(tzinfo=None)
     # MongoDB keeps milliseconds.
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+    others = {_TYPE: {"$nin": list(refused)}} if refused else {}
     for block in blocks:
-        edited.changed += _write(table, {**block, _TYPE: {"$nin": list(refused)}}, path, value, now)
+        edited.changed += _write(table, {**block, **others}, path, value, now)
     edited.left_out.update({why: counts[kind] for kind, why in refused.items() if counts[kind]})
     edited.same = counts.total() - edited.left_out.total() - edited.changed
     if ids is not None and (gone := len(set(ids)) - counts.total()):
@@ -342,7 +343,9 @@ def _write(table: Collection[dict[str, Any]], query: Filter, path: str, value: A
         made = table.bulk_write(fresh, ordered=False).modified_count if fresh else 0
         query = {**query, LABEL_FIELD: {"$ne": None}}
     change = {"$set": {path: value, "last_modified_at": now}}
-    return made + table.update_many({**query, path: {"$ne": value}}, change).modified_count
+    # Without the hint, MongoDB may walk the index of the very values that are being changed.
+    hint = "_id_" if "_id" in query else None
+    return made + table.update_many({**query, path: {"$ne": value}}, change, hint=hint).modified_count
 
 
 def _blocks(samples: Samples, ids: Sequence[str] | None) -> Iterator[Filter]:
