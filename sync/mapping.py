@@ -56,23 +56,8 @@ class ValueMap:
         Args:
             info: ``dataset.info["tator"]``
         """
-        known = [Field(**field) for field in info["fields"]]
-        ours = {field.name: field for field in known if field.source == "localization"}
-        by_type = {
-            int(kind): tuple(ours[name] for name in names if name in ours)
-            for kind, names in info.get("type_fields", {}).items()
-        }
         kinds = {int(kind): (about["name"], about["dtype"]) for kind, about in info["types"].items()}
-        return cls(
-            kinds,
-            FieldMap(
-                label={kind: info["label_attributes"].get(str(kind)) for kind in kinds},
-                score={kind: info["score_attributes"].get(str(kind)) for kind in kinds},
-                fields=tuple(ours.values()),
-                media_fields=tuple(field for field in known if field.source == "media"),
-                by_type={kind: by_type.get(kind, tuple(ours.values())) for kind in kinds},
-            ),
-        )
+        return cls(kinds, field_map(info))
 
     @property
     def types(self) -> dict[int, tuple[str, str]]:
@@ -222,6 +207,28 @@ class ValueMap:
     def media_attributes_of(self, fields: Collection[str]) -> frozenset[str]:
         """The attributes of media that go to some fields."""
         return frozenset(field.attribute for field in self._media_fields if field.name in fields)
+
+
+def field_map(info: Mapping[str, Any]) -> FieldMap:
+    """Which attribute goes to which field, as a dataset remembers it.
+
+    Args:
+        info: ``dataset.info["tator"]``
+    """
+    known = [Field(**field) for field in info["fields"]]
+    ours = {field.name: field for field in known if field.source == "localization"}
+    kinds = [int(kind) for kind in info["types"]]
+    by_type = {
+        int(kind): tuple(ours[name] for name in names if name in ours)
+        for kind, names in info.get("type_fields", {}).items()
+    }
+    return FieldMap(
+        label={kind: info["label_attributes"].get(str(kind)) for kind in kinds},
+        score={kind: info["score_attributes"].get(str(kind)) for kind in kinds},
+        fields=tuple(ours.values()),
+        media_fields=tuple(field for field in known if field.source == "media"),
+        by_type={kind: by_type.get(kind, tuple(ours.values())) for kind in kinds},
+    )
 
 
 def _slots(kind: int, fields: FieldMap) -> tuple[_Slot, ...]:

@@ -17,7 +17,8 @@ from fiftyone_tator.sync.outgoing import Change, make_change
 from fiftyone_tator.sync.plan import Difference, Side
 from fiftyone_tator.sync.push_options import PushOptions, chosen_fields
 from fiftyone_tator.sync.stamps import MODIFIED
-from fiftyone_tator.tator_client import Localization, LocalizationType, Tator
+from fiftyone_tator.sync.target import Target
+from fiftyone_tator.tator_client import Localization, Tator
 
 BLOCK = 5_000
 
@@ -84,14 +85,12 @@ class Planner:
     Args:
         client: the session with the server
         origin: the dataset
-        types: the project's localization types as they are now, by id
+        target: the project
         options: of the push
     """
 
-    def __init__(
-        self, client: Tator, origin: Origin, types: Mapping[int, LocalizationType], options: PushOptions
-    ) -> None:
-        self._client, self._origin, self._types, self._options = client, origin, types, options
+    def __init__(self, client: Tator, origin: Origin, target: Target, options: PushOptions) -> None:
+        self._client, self._origin, self._target, self._options = client, origin, target, options
         self._merger = Merger(origin.values)
         self._fields = chosen_fields(options, origin.values)
 
@@ -162,10 +161,10 @@ class Planner:
         return found
 
     def _one(self, base: BaseRow, ours: dict[str, Any] | None, theirs: Localization | None) -> Planned:
-        side = self._side(ours)
+        side = "ours" if self.is_proposal(base) else self._side(ours)
         difference = self._merger.difference(base.row, None, ours, theirs)
         planned = Planned(base, ours, theirs, difference, side)
-        kind = self._types.get(base.type)
+        kind = self._target.types.get(base.type)
         goes = difference.sends(side) & self._fields
         if ours is None or not goes:
             return planned
@@ -174,6 +173,14 @@ class Planner:
         elif theirs is not None or side == "ours":
             planned.change, planned.problems = make_change(self._origin.values, kind, ours, goes)
         return planned
+
+    def is_proposal(self, base: BaseRow) -> bool:
+        """Whether what was edited goes to another version than its own.
+
+        Args:
+            base: of the localization
+        """
+        return self._target.version is not None and self._target.version.id != base.version
 
     def _side(self, ours: Mapping[str, Any] | None) -> Side:
         tags = (ours or {}).get("tags") or ()

@@ -186,6 +186,26 @@ class House:
 
         return import_project(client or self.client(), self.options(**options), root=root or self.root, report=report)
 
+    def push(
+        self, client: Any = None, *, name: str | None = None, samples: Any = None, report: Any = None, **options: Any
+    ) -> Any:
+        from fiftyone_tator.sync.push_options import PushOptions
+        from fiftyone_tator.sync.pushing import push_to_tator
+
+        return push_to_tator(
+            client or self.client(), self.dataset(name), PushOptions(**options), samples=samples, report=report
+        )
+
+    def row(self, element: str, version: str = "Baseline") -> Any:
+        """A localization as Tator has it now; None if it is not there."""
+        found = self.client().read_localizations(self.project, elemental_ids=[element], version=self.versions[version])
+        return found[0] if found else None
+
+    def marks(self, element: str, version: str = "Baseline") -> int:
+        """How many marks a localization has."""
+        sql = "select count(*) from localization where elemental_id = ? and version = ?"
+        return int(self.tator.store.row(sql, (element, self.versions[version]))[0])
+
     def dataset(self, name: str | None = None) -> Any:
         import fiftyone as fo
 
