@@ -21,6 +21,7 @@ from bson import ObjectId
 from fiftyone_tator.media.folders import ProjectFolder, data_root, safe_name
 from fiftyone_tator.media.worker import WorkerProcess
 from fiftyone_tator.sync import dataset as datasets
+from fiftyone_tator.sync import schemas
 from fiftyone_tator.sync import snapshot as snapshots
 from fiftyone_tator.sync.applying import Applier
 from fiftyone_tator.sync.base import BaseStore, Identity, packed
@@ -245,6 +246,7 @@ class _Run:
             sweep_downloads(self.folder.path / "download")
         self.tracker.stage("Arranging the dataset", 0, _FINISHING)
         datasets.arrange(dataset, fields)
+        info["label_schemas"] = schemas.publish(dataset, self.scope, fields, info.get("label_schemas"))
         info["last_import"] = {"at": datasets.now_text(), **result.as_json()}
         # How long it took is known only when it is over.
         info["last_import"].pop("seconds")
