@@ -165,7 +165,7 @@ class Merger:
         taken = difference.takes(conflicts)
         about = json.loads(media_row)[2] if media is None else media.attributes
         theirs = {**values.values(entry.row), **values.of_media(about)}
-        news = _news(taken, theirs, ours)
+        news = news_of(taken, theirs, ours)
         left = {} if conflicts == "theirs" else dict(difference.conflicts)
         agreed, about_media = entry.text, media_row if media is None else values.media_row(media)
         stays = values.attributes_of(entry.row.type, left) | ({GEOMETRY} if theirs[GEOMETRY] is None else set())
@@ -208,8 +208,17 @@ def told(conflicts: Mapping[str, tuple[Any, Any]]) -> str:
     return "; ".join(f"{name}: {here} here, {there} in Tator" for name, here, there in sides)
 
 
-def _news(taken: Collection[str], theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a sample that make it take over what they say."""
+def news_of(taken: Collection[str], theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a sample that make it take over values.
+
+    Args:
+        taken: which values, by field
+        theirs: the values, as :meth:`fiftyone_tator.sync.mapping.ValueMap.values` gives them
+        ours: the sample's document
+
+    Returns:
+        what is set in the document
+    """
     news = {name: theirs[name] for name in taken if name not in (LABEL, CONFIDENCE, GEOMETRY)}
     if LABEL in taken or CONFIDENCE in taken:
         old = ours.get(LABEL_FIELD) or {}

@@ -2,31 +2,20 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from bson import ObjectId
 
 from fiftyone_tator.sync.base import BaseRow, Identity
-from fiftyone_tator.sync.dataset import CONFLICT_TAG
+from fiftyone_tator.sync.edits import Edits, Touched
 from fiftyone_tator.sync.mapping import LABEL
 from fiftyone_tator.sync.merging import Merger
 from fiftyone_tator.sync.origin import SIDE_TAGS, Origin
 from fiftyone_tator.sync.outgoing import Change, make_change
 from fiftyone_tator.sync.plan import Difference, Side
 from fiftyone_tator.sync.push_options import PushOptions, chosen_fields
-from fiftyone_tator.sync.stamps import MODIFIED
 from fiftyone_tator.sync.target import Target
 from fiftyone_tator.tator_client import Localization, Tator
-
-BLOCK = 5_000
-
-_COPY = "a sample of its own has the same elemental id: remove one of the two, or clear elemental_id to create another"
-_STRANGE = (
-    "nothing was agreed on with Tator for its elemental id: import once more with the option rebuild, or clear "
-    "elemental_id to create it as a new one"
-)
 
 
 @dataclass(slots=True)
@@ -63,20 +52,12 @@ class Block:
     """Some of the samples that somebody touched.
 
     Args:
-        planned: those in which something was edited
-        created: documents of samples that Tator has no localization of
-        strange: documents of samples that cannot be told, and why
-        looked_at: how many samples it holds
-        clean: times of samples in which nothing was edited
-        dirty: times of samples in which something was
+        touched: what is edited among them
+        planned: what was edited, with theirs
     """
 
+    touched: Touched
     planned: list[Planned] = field(default_factory=list)
-    created: list[dict[str, Any]] = field(default_factory=list)
-    strange: list[tuple[dict[str, Any], str]] = field(default_factory=list)
-    looked_at: int = 0
-    clean: set[datetime] = field(default_factory=set)
-    dirty: set[datetime] = field(default_factory=set)
 
 
 class Planner:
@@ -91,7 +72,7 @@ class Planner:
 
     def __init__(self, client: Tator, origin: Origin, target: Target, options: PushOptions) -> None:
         self._client, self._origin, self._target, self._options = client, origin, target, options
-        self._merger = Merger(origin.values)
+        self._edits, self._merger = Edits(origin), Merger(origin.values)
         self._fields = chosen_fields(options, origin.values)
 
     def blocks(self, among: Collection[ObjectId] | None = None) -> Iterator[Block]:
@@ -101,52 +82,13 @@ class Planner:
             among: ids of samples to look at; all if None
 
         Yields:
-            blocks of at most :data:`BLOCK` samples
+            blocks of some thousands of samples
 
         Raises:
             TatorError: if the server fails
         """
-        for ids in self._ids(among):
-            yield self._block(ids)
-
-    def _ids(self, among: Collection[ObjectId] | None) -> Iterator[list[ObjectId]]:
-        if not self._options.everything:
-            # All ids first: what the push writes is touched as well, for a moment.
-            yield from list(self._origin.stamps.touched(among))
-            return
-        samples = self._origin.samples
-        every = iter(among) if among is not None else (d["_id"] for d in samples.find({}, {"_id": True}).sort("_id", 1))
-        while block := list(islice(every, BLOCK)):
-            yield block
-
-    def _block(self, ids: Sequence[ObjectId]) -> Block:
-        origin, block = self._origin, Block()
-        documents = list(origin.samples.find({"_id": {"$in": list(ids)}}, origin.projection()))
-        named = {document["_id"]: origin.identity(document) for document in documents}
-        base = origin.store.find(identity for identity in named.values() if identity is not None)
-        edited: list[tuple[BaseRow, dict[str, Any]]] = []
-        for document in documents:
-            identity = named[document["_id"]]
-            known = None if identity is None else base.get(identity)
-            when = document.get(MODIFIED)
-            if known is not None and known.sample == document["_id"] and not self._is_edited(known, document):
-                block.clean |= {when} if when else set()
-                continue
-            block.dirty |= {when} if when else set()
-            if not document.get("elemental_id"):
-                block.created.append(document)
-            elif known is None or known.sample != document["_id"]:
-                block.strange.append((document, _STRANGE if known is None else _COPY))
-            else:
-                edited.append((known, document))
-        block.looked_at = len(documents)
-        block.planned = self._plan(edited)
-        return block
-
-    def _is_edited(self, base: BaseRow, ours: Mapping[str, Any]) -> bool:
-        if CONFLICT_TAG in (ours.get("tags") or ()):
-            return True
-        return bool(self._merger.difference(base.row, None, ours, None).ours)
+        for touched in self._edits.touched(among, everything=self._options.everything):
+            yield Block(touched, self._plan(touched.edited))
 
     def _plan(self, edited: Sequence[tuple[BaseRow, dict[str, Any] | None]]) -> list[Planned]:
         theirs = self._theirs([base for base, _ in edited])
@@ -212,13 +154,5 @@ class Planner:
         Raises:
             TatorError: if the server fails
         """
-        origin = self._origin
-        if origin.store.count() <= origin.samples.count_documents({}) - created:
-            return
-        gone: list[BaseRow] = []
-        for rows in origin.store.blocks(BLOCK):
-            ids = [row.sample for row in rows]
-            there = {found["_id"] for found in origin.samples.find({"_id": {"$in": ids}}, {"_id": True})}
-            gone = [row for row in rows if row.sample not in there]
-            if gone:
-                yield self._plan([(row, None) for row in gone])
+        for rows in self._edits.deleted(created):
+            yield self._plan([(row, None) for row in rows])

@@ -125,7 +125,7 @@ class Preview:
         for block in self._planner.blocks(samples):
             self._count(block)
             self._carry_out(block)
-            self._tracker.advance(block.looked_at)
+            self._tracker.advance(block.touched.looked_at)
         if samples is None:
             for planned in self._planner.deletions(self._without_base):
                 self._delete(planned)
@@ -135,9 +135,9 @@ class Preview:
 
     def _count(self, block: Block) -> None:
         result = self._result
-        result.looked_at += block.looked_at
-        self._without_base += len(block.created) + len(block.strange)
-        for document, reason in block.strange:
+        result.looked_at += block.touched.looked_at
+        self._without_base += len(block.touched.created) + len(block.touched.strange)
+        for document, reason in block.touched.strange:
             result.fail(str(document.get("media_name")), 0, document.get("elemental_id"), [reason])
         for planned in block.planned:
             self._summary.add(planned.name, planned.difference)
@@ -168,7 +168,7 @@ class Preview:
         """Counts what would be done."""
         result = self._result
         creator = Creator(self._client, self._origin, self._target)
-        result.created += len(creator.specs(block.created, result))
+        result.created += len(creator.specs(block.touched.created, result))
         proposals, planneds = self._split(block.planned)
         if self._proposer is not None:
             result.changed += len(self._proposer.wanted(proposals, result))
@@ -252,9 +252,9 @@ class Push(Preview):
     # ------------------------------------------------------------------ changes
 
     def _carry_out(self, block: Block) -> None:
-        self._clean |= block.clean
-        self._dirty |= block.dirty
-        self._create(block.created)
+        self._clean |= block.touched.clean
+        self._dirty |= block.touched.dirty
+        self._create(block.touched.created)
         proposals, planned = self._split(block.planned)
         if self._proposer is not None:
             self._proposer.propose(proposals, self._journal, self._id, self._result)

@@ -1,0 +1,136 @@
+"""What somebody edited here: narrowed down by time, decided by the base. No server is asked."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from bson import ObjectId
+
+from fiftyone_tator.sync.base import BaseRow
+from fiftyone_tator.sync.dataset import CONFLICT_TAG
+from fiftyone_tator.sync.merging import Merger
+from fiftyone_tator.sync.origin import Origin
+from fiftyone_tator.sync.stamps import MODIFIED
+
+BLOCK = 5_000
+
+_COPY = "another sample has the same elemental id: remove one of the two, or clear elemental_id to create a new one"
+_STRANGE = (
+    "nothing was agreed on with Tator for its elemental id: import once more with the option rebuild, or clear "
+    "elemental_id to create a new one"
+)
+
+
+@dataclass(slots=True)
+class Touched:
+    """Some of the samples that somebody touched.
+
+    Args:
+        edited: base and document of those in which something is not as agreed on
+        created: documents of samples that Tator has no localization of
+        strange: documents of samples that cannot be told, and why
+        looked_at: how many samples there are
+        clean: times of samples in which nothing was edited
+        dirty: times of samples in which something was
+    """
+
+    edited: list[tuple[BaseRow, dict[str, Any]]] = field(default_factory=list)
+    created: list[dict[str, Any]] = field(default_factory=list)
+    strange: list[tuple[dict[str, Any], str]] = field(default_factory=list)
+    looked_at: int = 0
+    clean: set[datetime] = field(default_factory=set)
+    dirty: set[datetime] = field(default_factory=set)
+
+
+class Edits:
+    """Finds edits.
+
+    Args:
+        origin: the dataset
+    """
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin, self._merger = origin, Merger(origin.values)
+
+    def touched(self, among: Collection[ObjectId] | None = None, *, everything: bool = False) -> Iterator[Touched]:
+        """The samples that somebody touched, and what is edited among them.
+
+        Args:
+            among: ids of samples to look at; all if None
+            everything: whether to look at every sample, touched or not
+
+        Yields:
+            blocks of at most :data:`BLOCK` samples
+        """
+        for ids in self._ids(among, everything=everything):
+            yield self.look_at(ids)
+
+    def _ids(self, among: Collection[ObjectId] | None, *, everything: bool) -> Iterator[list[ObjectId]]:
+        if not everything:
+            # All ids first: what is written meanwhile may be touched as well.
+            yield from list(self._origin.stamps.touched(among))
+            return
+        every = self._origin.samples.find({}, {"_id": True}).sort("_id", 1)
+        ids = iter(among) if among is not None else (found["_id"] for found in every)
+        while block := list(islice(ids, BLOCK)):
+            yield block
+
+    def look_at(self, ids: Sequence[ObjectId]) -> Touched:
+        """Decides about samples.
+
+        Args:
+            ids: of the samples
+        """
+        origin, found = self._origin, Touched()
+        documents = list(origin.samples.find({"_id": {"$in": list(ids)}}, origin.projection()))
+        named = {document["_id"]: origin.identity(document) for document in documents}
+        base = origin.store.find(identity for identity in named.values() if identity is not None)
+        for document in documents:
+            identity = named[document["_id"]]
+            known = None if identity is None else base.get(identity)
+            is_its = known is not None and known.sample == document["_id"]
+            times = found.dirty
+            if known is not None and is_its:
+                if self.is_edited(known, document):
+                    found.edited.append((known, document))
+                else:
+                    times = found.clean
+            elif not document.get("elemental_id"):
+                found.created.append(document)
+            else:
+                found.strange.append((document, _STRANGE if known is None else _COPY))
+            if document.get(MODIFIED) is not None:
+                times.add(document[MODIFIED])
+        found.looked_at = len(documents)
+        return found
+
+    def is_edited(self, base: BaseRow, ours: Mapping[str, Any]) -> bool:
+        """Whether something in a sample is not as agreed on, or was not when somebody last looked.
+
+        Args:
+            base: what was agreed on
+            ours: the sample's document
+        """
+        if CONFLICT_TAG in (ours.get("tags") or ()):
+            return True
+        return bool(self._merger.difference(base.row, None, ours, None).ours)
+
+    def deleted(self, others: int) -> Iterator[list[BaseRow]]:
+        """What was agreed on of samples that somebody deleted.
+
+        Args:
+            others: how many samples there are that nothing was agreed on for
+
+        Yields:
+            base rows, some thousands at a time
+        """
+        origin = self._origin
+        if origin.store.count() <= origin.samples.count_documents({}) - others:
+            return
+        for rows in origin.store.blocks(BLOCK):
+            ids = [row.sample for row in rows]
+            there = {found["_id"] for found in origin.samples.find({"_id": {"$in": ids}}, {"_id": True})}
+            if gone := [row for row in rows if row.sample not in there]:
+                yield gone
