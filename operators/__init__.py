@@ -2,7 +2,9 @@
 
 from fiftyone_tator.operators.import_from_tator import ImportFromTator
 from fiftyone_tator.operators.load_import_options import LoadImportOptions
+from fiftyone_tator.operators.load_push_preview import LoadPushPreview
 from fiftyone_tator.operators.open_in_tator import OpenInTator, OpenSampleInTator
+from fiftyone_tator.operators.push_to_tator import PushToTator
 from fiftyone_tator.operators.relabel_selected import RelabelSample, RelabelSelected
 from fiftyone_tator.operators.show_conflicts import ShowConflicts
 from fiftyone_tator.operators.show_import_result import ShowImportResult
@@ -19,4 +21,6 @@ OPERATORS: tuple[type, ...] = (
     ShowConflicts,
     OpenInTator,
     OpenSampleInTator,
+    PushToTator,
+    LoadPushPreview,
 )

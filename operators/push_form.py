@@ -1,0 +1,230 @@
+"""The push's form: what would go to Tator, before anything does. A loader asks for that; nothing here asks a server."""
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import fiftyone.operators.types as types
+
+from fiftyone_tator.operators import load_push_preview as loader
+from fiftyone_tator.operators.markdown import plain
+from fiftyone_tator.operators.presets import LOADED
+from fiftyone_tator.operators.push_result import conflicts, flows, reasons
+from fiftyone_tator.operators.push_target import ELSEWHERE, SHOWN, is_whole, push_params, server_of
+from fiftyone_tator.operators.running import from_app
+from fiftyone_tator.sync.dataset import INFO
+from fiftyone_tator.sync.mapping import GEOMETRY, ValueMap
+from fiftyone_tator.tator_client import TatorError
+
+_SIDES = {
+    "leave": ("Leave them to me", "Both values stay where they are, and the sample gets the tag tator:conflict"),
+    "ours": ("FiftyOne's win", "What somebody changed in Tator meanwhile is overwritten"),
+    "theirs": ("Tator's win", "The samples here take over what Tator has"),
+}
+_HISTORIES = {
+    "keep": ("Keep it", "Each change is a new mark, which says who made it and when"),
+    "in_place": ("Change marks in place", "Faster for many changes that are alike"),
+}
+
+
+def form(ctx: Any) -> types.Property:
+    """The form for what the params hold so far.
+
+    Args:
+        ctx: the execution context
+
+    Returns:
+        the form; with a reason and without fields where the dataset cannot be pushed. Python callers have none
+    """
+    inputs = types.Object()
+    if not from_app(ctx):
+        return types.Property(inputs)
+    button = "Push"
+    try:
+        url = server_of(ctx).url
+    except TatorError as problem:
+        _closed(inputs, "This dataset cannot be pushed", str(problem))
+    else:
+        _body(inputs, ctx, url)
+        button = "Try" if ctx.params.get("dry_run") else "Push"
+    return types.Property(inputs, view=types.PromptView(label="Push to Tator", submit_button_label=button))
+
+
+def _closed(inputs: types.Object, title: str, reason: str) -> None:
+    """Says why nothing can be pushed, and keeps the button from trying."""
+    inputs.view("closed", types.Error(label=title, description=reason))
+    inputs.bool("blocked", invalid=True, error_message=f"{title}. {reason}", view=types.HiddenView())
+
+
+def _body(inputs: types.Object, ctx: Any, url: str) -> None:
+    about = {"server": url, "dataset": ctx.dataset.name}
+    _ask(inputs, loader.ACCESS, about, f"Asking {url} what you may write ...")
+    access = _answer(ctx, loader.ACCESS, about)
+    if "problem" in access:
+        _closed(inputs, "This dataset cannot be pushed", access["problem"])
+    if "versions" not in access:
+        return
+    project = f"Project {access['project']} on {url}, as {access['user']}"
+    inputs.view("where", types.Header(label="What goes to Tator", description=project, divider=True))
+    target = inputs.view_target(ctx, action_description="Push the edits of")
+    chosen = ctx.request_params.get("view_target") or target.default
+    whole = is_whole(ctx, chosen)
+    _preview(inputs, ctx, chosen, whole)
+    inputs.view("how", types.Header(label="How", divider=True))
+    _radio(inputs, "conflicts", _SIDES, "leave", "Where both sides changed a value")
+    inputs.view("tags", types.Notice(label="A sample with the tag tator:ours or tator:theirs decides for itself."))
+    if whole:
+        inputs.bool(
+            "deletions",
+            default=False,
+            label="Delete in Tator what was deleted here",
+            view=types.SwitchView(),
+        )
+    _version(inputs, ctx, access["versions"])
+    inputs.bool("more", default=False, label="More options", view=types.SwitchView())
+    if ctx.params.get("more"):
+        _more(inputs, ctx)
+
+
+def _preview(inputs: types.Object, ctx: Any, target: str, whole: bool) -> None:
+    options = push_params(ctx.params, whole=whole)
+    about = {name: value for name, value in options.items() if name not in ("dry_run", "history")}
+    which = {"view_target": target, "samples": _samples_key(ctx, whole)}
+    _ask(inputs, loader.PREVIEW, about, "Comparing with Tator ...", **which)
+    found = _answer(ctx, loader.PREVIEW, about, **which)
+    if "problem" in found:
+        inputs.view("problem", types.Error(label="This cannot be pushed", description=found["problem"]))
+    if "changed" not in found:
+        return
+    if found["deleted"]:
+        label = f"{_many(found['deleted'], 'localization')} will be deleted in Tator"
+        inputs.view("deleted", types.Warning(label=label, description="Tator's pages show them no more."))
+    for text in (
+        _counts(found),
+        flows(found["flows"]),
+        conflicts(found),
+        reasons("Cannot be sent", found["problems"]),
+        reasons("Worth knowing", found["notes"]),
+    ):
+        if text:
+            # A name for each text: a default that changes under one name would not be shown.
+            inputs.md(text, name=f"{SHOWN}{zlib.crc32(text.encode()):08x}")
+
+
+def _counts(found: Mapping[str, Any]) -> str:
+    """What a push would do, as a list with one line for each kind of change."""
+    fields = ", ".join(f"{name} {count:,}" for name, count in found["fields"].items())
+    said = {
+        "changed": ("localization", f"change in Tator: {fields}"),
+        "created": ("sample", "become localizations in Tator"),
+        "deleted": ("localization", "are deleted in Tator"),
+        "conflicts": ("localization", "are in conflict, and stay as they are on both sides"),
+        "taken": ("sample", "take over what changed in Tator"),
+        "removed": ("sample", "are removed here, because Tator has their localization no more"),
+        "already": ("localization", "have the same change in Tator already"),
+        "deleted_here": ("localization", "stay in Tator, although their sample was deleted here"),
+        "failed": ("sample", "cannot be sent"),
+    }
+    lines = [f"- **{_many(found[name], noun)}** {plain(words)}" for name, (noun, words) in said.items() if found[name]]
+    return "\n".join(lines or ["Nothing to push: no sample was edited since both sides agreed."])
+
+
+def _version(inputs: types.Object, ctx: Any, versions: Iterable[tuple[int, str]]) -> None:
+    inputs.bool(
+        ELSEWHERE,
+        default=False,
+        label="Propose the changes in another version",
+        description="The versions that the localizations are in stay as they are",
+        view=types.SwitchView(),
+    )
+    if not ctx.params.get(ELSEWHERE):
+        return
+    view = types.AutocompleteView(allow_user_input=False)
+    names = [name for _, name in versions]
+    for number, name in versions:
+        value = str(number) if names.count(name) > 1 or name.isdecimal() else name
+        view.add_choice(value, label=f"{name} ({number})")
+    inputs.str("version", view=view, required=True, label="Version")
+
+
+def _more(inputs: types.Object, ctx: Any) -> None:
+    _radio(inputs, "history", _HISTORIES, "keep", "History in Tator")
+    if ctx.params.get("history") == "in_place":
+        description = (
+            "Tator remembers no earlier values of marks that are changed in place: who had set them, and when, is lost."
+        )
+        inputs.view("lost", types.Warning(label="This loses history", description=description))
+    view = types.AutocompleteView(multiple=True, allow_user_input=False, allow_duplicates=False)
+    for value, label in _fields(ctx.dataset.info[INFO]).items():
+        view.add_choice(value, label=label)
+    inputs.list(
+        "fields",
+        types.String(),
+        view=view,
+        required=False,
+        label="Fields that travel",
+        description="All, if you choose none; edits of the others stay here",
+    )
+    inputs.bool(
+        "everything",
+        default=False,
+        label="Look at every sample",
+        description="Not only at those that somebody touched; takes longer",
+        view=types.SwitchView(),
+    )
+    inputs.bool(
+        "dry_run",
+        default=False,
+        label="Dry run",
+        description="Says what would be done, and writes nothing",
+        view=types.SwitchView(),
+    )
+
+
+def _fields(info: Mapping[str, Any]) -> dict[str, str]:
+    """What travels, and how it is called in the form."""
+    values = ValueMap.of_info(info)
+    found = {}
+    for field in values.fields:
+        attributes = {values.attribute(kind, field) for kind in values.types} - {None}
+        if attributes or field == GEOMETRY:
+            short = field.rpartition(".")[2]
+            named = ", ".join(sorted(name for name in attributes if name is not None and name != short))
+            found[field] = f"{short} ({named})" if named else short
+    return found
+
+
+def _radio(inputs: types.Object, name: str, choices: Mapping[str, tuple[str, str]], default: str, label: str) -> None:
+    view = types.RadioGroup()
+    for value, (said, description) in choices.items():
+        view.add_choice(value, label=said, description=description)
+    inputs.enum(name, view.values(), default=default, label=label, view=view)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _samples_key(ctx: Any, whole: bool) -> str:
+    """Tells one view or selection from another, without reading it."""
+    if whole:
+        return ""
+    asked = [ctx.request_params.get(name) for name in ("selected", "view", "view_name", "filters", "extended")]
+    return f"{zlib.crc32(json.dumps(asked, sort_keys=True, default=str).encode()):08x}"
+
+
+def _name(question: str, about: Mapping[str, Any]) -> str:
+    """The loader's parameter, one for each question: an answer to an earlier question is none to this one."""
+    return f"{LOADED}{question}_{zlib.crc32(json.dumps(about, sort_keys=True).encode()):08x}"
+
+
+def _ask(inputs: types.Object, question: str, about: Mapping[str, Any], label: str, **which: str) -> None:
+    params = {"ask": question, "about": about, **which}
+    name = _name(question, {**about, **which})
+    inputs.loader(name, type=types.Object(), operator=loader.URI, params=params, label=label)
+
+
+def _answer(ctx: Any, question: str, about: Mapping[str, Any], **which: str) -> dict[str, Any]:
+    """The loader's answer to this very question; empty until it is there."""
+    return dict((ctx.params.get(_name(question, {**about, **which})) or {}).get("data") or {})
