@@ -96,22 +96,46 @@ def check_specs(specs: Sequence[Mapping[str, Any]], types: Sequence[Localization
         specs: localization specs
         types: types to check the names of attributes against; a type that is not there is not checked
     """
+    for refusal in refusals(specs, types).values():
+        raise refusal
+
+
+def refusals(specs: Sequence[Mapping[str, Any]], types: Sequence[LocalizationType]) -> dict[int, InvalidRequest]:
+    """Returns the specs that Tator would refuse without reason or store incompletely, by index, with the reason.
+
+    Args:
+        specs: localization specs
+        types: types to check the names of attributes against; a type that is not there is not checked
+    """
     names = {each.id: {attribute.name for attribute in each.attribute_types} for each in types}
+    found: dict[int, InvalidRequest] = {}
+    seen: set[str] = set()
     for index, spec in enumerate(specs):
-        if missing := [key for key in ("type", "media_id", "version", "frame") if spec.get(key) is None]:
-            raise InvalidRequest(f"Localization {index} of {len(specs)} cannot be created without {missing[0]!r}.")
-        attributes = spec.get("attributes") or {}
-        if nulls := [name for name, value in attributes.items() if value is None]:
-            raise InvalidRequest(
-                f"Localization {index} of {len(specs)}: a new localization cannot have null in {nulls[0]!r}. Leave it "
-                "out to get the default, or set null with an edit afterwards."
+        element = str(spec.get("elemental_id") or "").lower()
+        problem = _problem(spec, names.get(spec.get("type", 0)))
+        if problem is None and element in seen:
+            problem = "another one of these has the same elemental_id; each needs its own."
+        if problem is not None:
+            found[index] = InvalidRequest(f"Localization {index} of {len(specs)} cannot be created: {problem}")
+        elif element:
+            seen.add(element)
+    return found
+
+
+def _problem(spec: Mapping[str, Any], known: set[str] | None) -> str | None:
+    for key in ("type", "media_id", "version", "frame"):
+        if spec.get(key) is None:
+            return f"it has no {key!r}."
+    attributes = spec.get("attributes") or {}
+    for name, value in attributes.items():
+        if value is None:
+            return (
+                f"a new localization cannot have null in {name!r}. Leave it out to get the default, or set null with "
+                "an edit afterwards."
             )
-        known = names.get(spec["type"])
-        if known is not None and (unknown := [name for name in attributes if name not in known]):
-            raise InvalidRequest(
-                f"Localization {index} of {len(specs)}: its type has no attribute {unknown[0]!r}, and Tator would "
-                "drop it without a word. Check the spelling and case, or add the attribute to the type in Tator."
+        if known is not None and name not in known:
+            return (
+                f"its type has no attribute {name!r}, and Tator would drop it without a word. Check the spelling and "
+                "case, or add the attribute to the type in Tator."
             )
-    ids = [spec["elemental_id"] for spec in specs if spec.get("elemental_id")]
-    if len({(str(each).lower()) for each in ids}) != len(ids):
-        raise InvalidRequest("Two of the localizations to create have the same elemental_id; each needs its own.")
+    return None

@@ -8,14 +8,14 @@ from types import TracebackType
 import httpx
 
 from ._wire import Wire
+from .each import EachWrites
 from .localizations import LocalizationReads
 from .media import MediaReads
 from .projects import ProjectCalls
 from .sdk import Sdk
-from .writes import Writes
 
 
-class Tator(ProjectCalls, LocalizationReads, MediaReads, Writes):
+class Tator(ProjectCalls, LocalizationReads, MediaReads, EachWrites):
     """A session with a Tator server; may be used by several threads at once.
 
     Nothing is sent before the first call. Close it, or use it as a context manager.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from ._base import Connected, made, rows_of
@@ -21,7 +22,49 @@ _IN_PLACE_ROWS = 5_000
 _NEW_MARK_ROWS = 500
 # Single edits: eight at a time are not twice as fast as one.
 _EDITORS = 4
+T = TypeVar("T")
+
 _DONE = re.compile(r"Successfully (?:updated|deleted) (\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One set of attributes for many localizations.
+
+    Args:
+        values: attributes to set
+        nulls: names of attributes to set to null
+        in_place: whether to change the rows themselves instead of adding marks
+    """
+
+    values: Mapping[str, Any]
+    nulls: Sequence[str]
+    in_place: bool
+
+    @classmethod
+    def of(cls, attributes: Mapping[str, Any], null_attributes: Sequence[str], *, in_place: bool) -> Change:
+        """Makes a change of what a caller asks for, where a value of ``None`` sets null."""
+        return cls(*split_nulls(attributes, null_attributes), in_place)
+
+    def __bool__(self) -> bool:
+        return bool(self.values or self.nulls)
+
+    @property
+    def fits_bulk(self) -> bool:
+        """Whether a bulk edit can carry it."""
+        return fits_bulk(self.values, self.nulls)
+
+    @property
+    def rows(self) -> int:
+        """The number of rows for one request."""
+        return _IN_PLACE_ROWS if self.in_place else _NEW_MARK_ROWS
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What a bulk edit sends, without the elements."""
+        body: dict[str, Any] = {"attributes": dict(self.values)} if self.values else {}
+        body |= {"null_attributes": list(self.nulls)} if self.nulls else {}
+        return body | ({"in_place": 1} if self.in_place else {})
 
 
 class Writes(Connected):
@@ -64,19 +107,23 @@ class Writes(Connected):
         rows = with_elemental_ids(specs)
         created: list[int] = []
         for start, stop in by_bytes([encode(row, path) for row in rows]):
-            # With ids of our own a repeated request makes one more mark at worst, not a second element.
-            answer = self._wire.call("POST", path, body=rows[start:stop], harmless=True)
-            ids = answer.get("id") if isinstance(answer, dict) else None
-            if not isinstance(ids, list) or len(ids) != stop - start:
-                raise IncompleteAnswer(
-                    f"Tator did not confirm all of {stop - start} new localizations. Read them by their "
-                    "elemental_id before creating them again.",
-                    outcome_unknown=True,
-                )
+            ids = self._post(path, rows[start:stop])
             created += ids
             if on_chunk is not None:
                 on_chunk(ids)
         return created
+
+    def _post(self, path: str, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+        # With ids of our own a repeated request makes one more mark at worst, not a second element.
+        answer = self._wire.call("POST", path, body=rows, harmless=True)
+        ids = answer.get("id") if isinstance(answer, dict) else None
+        if not isinstance(ids, list) or len(ids) != len(rows):
+            raise IncompleteAnswer(
+                f"Tator did not confirm all of {len(rows)} new localizations. Read them by their "
+                "elemental_id before creating them again.",
+                outcome_unknown=True,
+            )
+        return ids
 
     def update_localization(
         self,
@@ -167,33 +214,27 @@ class Writes(Connected):
             InvalidRequest: if a value is refused
             TatorError: if the server fails; part of the elements may have been written
         """
-        elements = _elements(elemental_ids)
-        values, nulls = split_nulls(attributes, null_attributes)
-        if not elements or not (values or nulls):
-            return 0
-        if not fits_bulk(values, nulls):
-            return self._update_singly(version, elements, values, nulls, in_place=in_place)
-        body: dict[str, Any] = {"attributes": values} if values else {}
-        body |= {"null_attributes": nulls} if nulls else {}
-        body |= {"in_place": 1} if in_place else {}
-        for chunk in chunks(elements, _IN_PLACE_ROWS if in_place else _NEW_MARK_ROWS):
-            self._bulk("PATCH", project, version, chunk, body, harmless=in_place)
+        change = Change.of(attributes, null_attributes, in_place=in_place)
+        elements = elements_of(elemental_ids) if change else []
+        if not change.fits_bulk:
+            self._for_each(elements, lambda element: self._edit(version, element, change))
+            return len(elements)
+        for chunk in chunks(elements, change.rows):
+            self._bulk("PATCH", project, version, chunk, change.body, harmless=in_place)
         return len(elements)
 
-    def _update_singly(
-        self, version: int, elements: Sequence[str], values: dict[str, Any], nulls: Sequence[str], *, in_place: bool
-    ) -> int:
-        def edit(element: str) -> None:
-            self.update_localization(version, element, attributes=values, null_attributes=nulls, in_place=in_place)
+    def _edit(self, version: int, element: str, change: Change) -> None:
+        self.update_localization(
+            version, element, attributes=change.values, null_attributes=change.nulls, in_place=change.in_place
+        )
 
+    def _for_each(self, elements: Sequence[str], edit: Callable[[str], T]) -> list[T]:
         with ThreadPoolExecutor(min(_EDITORS, self._wire.concurrency), thread_name_prefix="tator-edits") as pool:
             futures = [pool.submit(edit, element) for element in elements]
             try:
-                for future in futures:
-                    future.result()
+                return [future.result() for future in futures]
             finally:
                 pool.shutdown(cancel_futures=True)
-        return len(elements)
 
     def _bulk(
         self,
@@ -237,7 +278,7 @@ class Writes(Connected):
             TatorError: if the server fails; part of the elements may have been deleted
         """
         deleted = 0
-        for chunk in chunks(_elements(elemental_ids), _NEW_MARK_ROWS):
+        for chunk in chunks(elements_of(elemental_ids), _NEW_MARK_ROWS):
             most = 0
             for attempt in self._wire.attempts(on=_look_again):
                 with attempt:
@@ -263,7 +304,7 @@ class Writes(Connected):
         path = f"Localizations/{int(project)}"
         query: dict[str, str | int] = {"version": int(version), "merge": 0, "fields": "id,elemental_id"}
         found: set[str] = set()
-        for chunk in chunks(_elements(elemental_ids)):
+        for chunk in chunks(elements_of(elemental_ids)):
             rows = rows_of(self._wire.put(path, {"elemental_ids": chunk}, query), path)
             found |= {row["elemental_id"] for row in rows} & set(chunk)
         return found
@@ -295,7 +336,8 @@ class Writes(Connected):
         return self._one(f"State/{int(state)}", State.from_json)
 
 
-def _elements(elemental_ids: Sequence[str]) -> list[str]:
+def elements_of(elemental_ids: Sequence[str]) -> list[str]:
+    """Returns the elements as the server writes them, each once."""
     return unique([each.lower() for each in elemental_ids])
 
 

@@ -12,6 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import stamina
 
+from fiftyone_tator.sandbox.testing import Running, running
+from fiftyone_tator.tator_client import Tator, with_elemental_ids
+
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -146,3 +149,73 @@ def no_pauses() -> Iterator[None]:
 @pytest.fixture
 def token() -> str:
     return TOKEN
+
+
+@pytest.fixture(scope="module")
+def module_sandbox() -> Iterator[Running]:
+    with running() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(module_sandbox: Running) -> Iterator[Running]:
+    yield module_sandbox
+    module_sandbox.faults.clear()
+    module_sandbox.faults.forget()
+
+
+@pytest.fixture
+def tator(sandbox: Running) -> Iterator[Tator]:
+    with Tator(sandbox.url, sandbox.tokens["editor"], timeout=2) as session:
+        yield session
+
+
+class Scene:
+    """An empty version to work in, of which nothing is left over afterwards."""
+
+    def __init__(self, sandbox: Running, tator: Tator) -> None:
+        self.sandbox = sandbox
+        self.tator = tator
+        self.project = sandbox.project
+        self.version = sandbox.seeded.versions["Scratch"]
+        self.box = sandbox.seeded.localization_types["box"]
+        self.line = sandbox.seeded.localization_types["line"]
+
+    def spec(self, label: str = "x", **more: Any) -> dict[str, Any]:
+        return {
+            **{"type": self.box, "media_id": self.sandbox.seeded.media, "version": self.version, "frame": 0},
+            **{"x": 0.1, "y": 0.2, "width": 0.3, "height": 0.4, "attributes": {"Label": label}},
+            **more,
+        }
+
+    def make(self, count: int, label: str = "x") -> list[str]:
+        specs = with_elemental_ids([self.spec(label) for _ in range(count)])
+        self.tator.create_localizations(self.project, specs)
+        return [spec["elemental_id"] for spec in specs]
+
+    def read(self, *elements: str) -> list[Any]:
+        return self.tator.read_localizations(self.project, elemental_ids=elements, version=self.version)
+
+    def all(self, **options: Any) -> list[Any]:
+        pages = self.tator.iter_localizations(self.project, types=[self.box], versions=[self.version], **options)
+        return [row for page in pages for row in page]
+
+    def requests(self, match: str) -> list[dict[str, Any]]:
+        # A request is logged once its answer has gone; one more makes sure of those before.
+        self.tator.whoami()
+        return self.sandbox.faults.requests(match)
+
+    def labels(self, *elements: str) -> list[Any]:
+        return [row.attributes["Label"] for row in self.read(*elements)]
+
+
+@pytest.fixture
+def scene(sandbox: Running, tator: Tator) -> Iterator[Scene]:
+    made = Scene(sandbox, tator)
+    yield made
+    sandbox.faults.clear()
+    everything = {"version": made.version, "show_all_marks": 1, "show_deleted": 1, "merge": 0}
+    rows = tator._wire.get(f"Localizations/{made.project}", everything)
+    if rows:
+        body = {"elemental_ids": sorted({row["elemental_id"] for row in rows}), "prune": 1}
+        tator._wire.call("DELETE", f"Localizations/{made.project}", params=everything, body=body)
