@@ -219,6 +219,24 @@ def require(store: Database, user: User, project: int, needed: int) -> None:
         raise Denied
 
 
+def require_acquaintance(store: Database, user: User, other: int) -> None:
+    """Refuses users who share no project with another one; staff may look at everybody.
+
+    Args:
+        store: where
+        user: who asks
+        other: user id
+
+    Raises:
+        Denied: if the user may not see the other one
+    """
+    sql = """select 1 from user where id = ?1 and (is_staff or id = ?2) union all
+             select 1 from membership a join membership b on b.project = a.project
+             where a.user = ?1 and b.user = ?2"""
+    if store.row(sql, (user.id, other)) is None:
+        raise Denied
+
+
 def require_organization_admin(store: Database, user: User, organization: int) -> None:
     """Refuses users who are not Admin of an organization.
 
@@ -258,5 +276,5 @@ def require_author(store: Database, user: User, project: int, elemental_id: str)
         raise Denied(f"User {user.full_name} does not have full permission, required for authorship modifications")
     row = store.row("select id from user where elemental_id = ?", (str(elemental_id),))
     if row is None:
-        raise BadRequest("User matching query does not exist.")
+        raise BadRequest(f"Couldn't find user with {elemental_id}")
     return int(row["id"])

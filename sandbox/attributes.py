@@ -146,15 +146,35 @@ def defaults(types: AttributeTypes, now: str) -> dict[str, Any]:
         now: the present time, UTC without zone
 
     Returns:
-        the defaults by name; attributes without a default are left out
+        the defaults by name, nulls too; attributes without a default are left out. A datetime has
+        the present time or nothing, whatever its default says
     """
     found = {}
     for attribute in types:
-        if attribute["dtype"] == "datetime" and attribute.get("use_current"):
-            found[attribute["name"]] = now + "+00:00"
-        elif attribute.get("default") is not None:
+        if attribute["dtype"] == "datetime":
+            if attribute.get("use_current"):
+                found[attribute["name"]] = now + "+00:00"
+        elif "default" in attribute:
             found[attribute["name"]] = attribute["default"]
     return found
+
+
+def check_required(types: AttributeTypes, given: Mapping[str, Any]) -> None:
+    """Refuses a new row that lacks a required attribute which has no default.
+
+    Args:
+        types: the attribute types
+        given: the attributes of the row
+
+    Raises:
+        BadRequest: if one is missing
+    """
+    for attribute in types:
+        name, time = attribute["name"], attribute["dtype"] == "datetime"
+        supplied = attribute.get("use_current") if time else "default" in attribute
+        if name not in given and not supplied and attribute.get("required"):
+            way = "Set `use_current` to True" if time else "Set a `default` on the attribute type"
+            raise BadRequest(f'Missing attribute value for "{name}". {way} or supply a value.')
 
 
 def cleared(types: AttributeTypes, nulls: Iterable[str], resets: Iterable[str], now: str) -> dict[str, Any]:

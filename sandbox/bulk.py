@@ -48,9 +48,11 @@ def update(
         BadRequest: if anything is refused; an edit in place may have been made in part
         Denied: if it names another author and the user may not
     """
-    by_ids = bool(body.get("ids"))
+    # Ids and authors reach all marks, which are edited as they are.
+    all_marks = bool(body.get("ids") or body.get("user_elemental_id"))
+    in_place = all_marks or bool(body.get("in_place"))
     with store.write() as db:
-        selection = select(store, kind, project, query, body, all_marks=by_ids)
+        selection = select(store, kind, project, query, body, all_marks=all_marks)
         rows = _selected(db, selection, query.get("count"), "update")
         if len({row["type"] for row in rows}) > 1:
             raise BadRequest("When doing a bulk patch the type id of all objects must be the same.")
@@ -58,7 +60,7 @@ def update(
         author = None
         if body.get("user_elemental_id"):
             author = require_author(store, user, project, body["user_elemental_id"])
-        if (rows and not (by_ids or body.get("in_place"))) or body.get("new_version"):
+        if (rows and not in_place) or body.get("new_version"):
             _new_marks(db, kind, rows, values, body, author, user)
             note_nulls(db, kind.name, project, values)
             rows_left: Rows = ()

@@ -11,6 +11,7 @@ from fiftyone_tator.sandbox.database import Database, dumps, now
 from fiftyone_tator.sandbox.errors import BadRequest, invalid_body
 from fiftyone_tator.sandbox.filters import as_uuid
 from fiftyone_tator.sandbox.kinds import LOCALIZATION, Kind
+from fiftyone_tator.sandbox.reading import note_nulls
 
 MAX_SPECS = 500
 _GEOMETRY = {
@@ -119,6 +120,7 @@ def create(store: Database, kind: Kind, project: int, body: Any, user: User) -> 
     with store.write() as db:
         rows = _Rows(store, kind, project, user)
         made = [(rows.make(spec, body), spec) for spec in specs]
+        note_nulls(db, kind.name, project, dict.fromkeys(rows.nulls))
         return [_insert(db, kind, row, spec) for row, spec in made]
 
 
@@ -133,6 +135,7 @@ class _Rows:
         self.versions = [row["id"] for row in versions]
         self.media: set[int] = set()
         self.authors: dict[str, int] = {}
+        self.nulls: set[str] = set()
 
     def _version(self, spec: Mapping[str, Any]) -> int:
         if spec.get("version") is not None:
@@ -159,6 +162,12 @@ class _Rows:
             self.authors[wanted] = require_author(self.store, self.user, self.project, wanted)
         return self.authors[wanted]
 
+    def _complete(self, types: attributes.AttributeTypes, given: dict[str, Any]) -> dict[str, Any]:
+        attributes.check_required(types, given)
+        values = {**attributes.defaults(types, self.now), **given}
+        self.nulls.update(name for name, value in values.items() if value is None)
+        return values
+
     def make(self, spec: Mapping[str, Any], body: object) -> dict[str, Any]:
         """Checks a spec and makes a row of it.
 
@@ -184,12 +193,12 @@ class _Rows:
             "type": found["id"],
             "version": self._version(spec),
             "frame": spec.get("frame"),
-            "attributes": dumps({**attributes.defaults(types, self.now), **given}),
+            "attributes": dumps(self._complete(types, given)),
             "elemental_id": as_uuid(spec["elemental_id"]) if spec.get("elemental_id") else None,
             "parent": None if spec.get("parent") is None else int(spec["parent"]),
             "variant_deleted": 0,
             "created_by": author,
-            "modified_by": self.user.id,
+            "modified_by": author,
             "created_datetime": self.now,
             "modified_datetime": self.now,
         }

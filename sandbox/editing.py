@@ -105,7 +105,9 @@ def _write(
 ) -> int:
     """Writes a changed row as a new mark, or over the newest one; returns its id."""
     version = _target_version(db, newest, body)
-    if body.get("in_place") and version == newest["version"]:
+    # A change of the author is always made in place.
+    in_place = body.get("in_place") or body.get("user_elemental_id")
+    if in_place and version == newest["version"]:
         assignments = ", ".join(f"{name} = :{name}" for name in kind.columns if name not in _CHAIN)
         db.execute(f"update {kind.name} set {assignments} where id = :id", changed)
         return int(newest["id"])

@@ -128,6 +128,7 @@ _LINKS = "presigned:int no_cache:bool"
 # method, path, operationId, query parameters, body, answer
 _OPERATIONS: list[tuple[str, str, str, str, str, str]] = [
     ("get", "/rest/User/GetCurrent", "Whoami", "", "", "User"),
+    ("get", "/rest/User/{id}", "GetUser", "", "", "User"),
     ("post", "/rest/Token", "CreateObtainAuthToken", "", "Credentials", "Token"),
     ("get", "/rest/Projects", "GetProjectList", "", "", "Project*"),
     ("get", "/rest/Project/{id}", "GetProject", "", "", "Project"),

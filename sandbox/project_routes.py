@@ -9,7 +9,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from fiftyone_tator.sandbox import catalogue, filters, marks, reading
-from fiftyone_tator.sandbox.access import EDIT, TRANSFER, VIEW
+from fiftyone_tator.sandbox.access import EDIT, TRANSFER, VIEW, require_acquaintance
 from fiftyone_tator.sandbox.errors import ApiError, NotFound, invalid_body
 from fiftyone_tator.sandbox.filters import Selection
 from fiftyone_tator.sandbox.rendering import FIELDS, UnknownField
@@ -23,6 +23,11 @@ _S3_ERROR = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{}</Code><Mess
 
 def _whoami(call: Call) -> dict[str, Any]:
     return catalogue.user(catalogue.find(call.store, "user", call.user.id, "User"))
+
+
+def _user(call: Call) -> dict[str, Any]:
+    require_acquaintance(call.store, call.user, call.path["id"])
+    return catalogue.user(catalogue.find(call.store, "user", call.path["id"], "User"))
 
 
 def _projects(call: Call) -> list[dict[str, Any]]:
@@ -197,6 +202,7 @@ def routes(server: Server) -> list[Route]:
         _token(server),
         _objects(server),
         api(server, "/rest/User/GetCurrent", get=_whoami),
+        api(server, "/rest/User/{id:int}", get=_user),
         api(server, "/rest/Projects", get=_projects),
         api(server, "/rest/Project/{project:int}", get=_project),
         api(server, "/rest/Memberships/{project:int}", get=_members),

@@ -81,10 +81,44 @@ def test_authorship_needs_full_control(api, admin):
     assert api.refused("POST", api.lists, [api.spec(user_elemental_id=row[0])], 403) == message
     (id_,), (element,) = admin.make(user_elemental_id=row[0])
     assert (admin.row(element)["created_by"], admin.row(element)["user"]) == (viewer["user"],) * 2
+    assert admin.row(element)["modified_by"] == viewer["user"]
     own = admin.call("GET", "/rest/User/GetCurrent")
-    assert admin.patch(id_, user_elemental_id=own["elemental_id"], in_place=1)["created_by"] == own["id"]
-    admin.bulk({"ids": [id_], "user_elemental_id": row[0]})
-    assert admin.row(element)["created_by"] == viewer["user"]
+    unknown = "00000000-0000-4000-8000-000000000000"
+    assert admin.refused("PATCH", f"/rest/Localization/{id_}", {"user_elemental_id": unknown}) == (
+        f"Couldn't find user with {unknown}"
+    )
+    patched = admin.patch(id_, user_elemental_id=own["elemental_id"])
+    assert (patched["created_by"], patched["id"], patched["mark"]) == (own["id"], id_, 0)
+    admin.bulk({"elemental_ids": [element], "user_elemental_id": row[0]})
+    assert (admin.row(element)["created_by"], admin.row(element)["id"]) == (viewer["user"], id_)
+
+
+def test_authors_are_changed_on_all_marks(admin):
+    """A change of the author in bulk reaches old marks too, and counts them."""
+    (id_,), (element,) = admin.make()
+    admin.patch(id_, attributes={"Label": "new"})
+    viewer = admin.server.store.row("select id, elemental_id from user where username = 'viewer'")
+    body = {"elemental_ids": [element], "user_elemental_id": viewer["elemental_id"]}
+    assert admin.bulk(body, count=2) == "Successfully updated 2 localizations!"
+    rows = admin.rows([element], show_all_marks=1)
+    assert [(row["mark"], row["created_by"]) for row in rows] == [(0, viewer["id"]), (1, viewer["id"])]
+
+
+def test_users_see_those_they_share_a_project_with(api, api_of):
+    """A user is shown to themselves, to members of common projects and to staff; to others it is 403."""
+    users = api.server.seeded.users
+    shown = api.call("GET", f"/rest/User/{users['viewer']}")
+    assert (shown["username"], len(shown["elemental_id"])) == ("viewer", 36)
+    assert shown.keys() == api.call("GET", "/rest/User/GetCurrent").keys()
+    for who, whom, status in [
+        ("editor", users["outsider"], 403),
+        ("editor", 99_999, 403),
+        ("outsider", users["editor"], 403),
+        ("outsider", users["outsider"], 200),
+        ("admin", users["outsider"], 200),
+        ("admin", 99_999, 404),
+    ]:
+        api_of(who).call("GET", f"/rest/User/{whom}", status=status)
 
 
 def test_requests_over_the_limit_are_400(connected):

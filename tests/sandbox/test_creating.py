@@ -129,6 +129,45 @@ def test_defaults(api):
     }  # fmt: skip
 
 
+def test_what_has_no_default_is_missing(fresh):
+    """Without a default the key is missing, a default of null is stored as null; a datetime has no other default."""
+    types = {
+        "plain": {"dtype": "string"},
+        "nothing": {"dtype": "float", "default": None},
+        "when": {"dtype": "datetime", "default": "2026-01-01T00:00:00"},
+    }
+    for name, more in types.items():
+        fresh.server.store.add_attribute_type("localization", fresh.box_type, {"name": name, **more})
+    found = stored(fresh, Label="x")
+    assert found["nothing"] is None and not {"plain", "when"} & found.keys()
+    assert stored(fresh, plain="", nothing=1)["plain"] == ""
+    message = fresh.refused("GET", fresh.lists, version=fresh.version, attribute_gt="nothing::0")
+    assert message == "cannot cast jsonb null to type double precision"
+
+
+def test_required_attributes_have_to_be_given(fresh):
+    """A required attribute without a default cannot be left out of POST; with one it can."""
+    for more in ({"name": "who", "dtype": "string"}, {"name": "n", "dtype": "int", "default": 3}):
+        fresh.server.store.add_attribute_type("localization", fresh.box_type, {"required": True, **more})
+    assert fresh.refused("POST", fresh.lists, [fresh.spec()]) == (
+        'Missing attribute value for "who". Set a `default` on the attribute type or supply a value.'
+    )
+    assert stored(fresh, who="me")["n"] == 3
+    time = {"name": "when", "dtype": "datetime", "required": True}
+    fresh.server.store.add_attribute_type("localization", fresh.box_type, time)
+    assert fresh.refused("POST", fresh.lists, [fresh.spec(attributes={"who": "me"})]) == (
+        'Missing attribute value for "when". Set `use_current` to True or supply a value.'
+    )
+
+
+def test_long_text_is_stored(api):
+    """Text has no length of its own; the body limit holds for the whole request."""
+    assert stored(api, notes="深" * 40_000)["notes"] == "深" * 40_000
+    assert api.refused("POST", api.lists, [api.spec(attributes={"notes": "n" * 2_700_000})]) == (
+        "Request body exceeded settings.DATA_UPLOAD_MAX_MEMORY_SIZE."
+    )
+
+
 def test_boxes_at_the_edge(api):
     """A box may reach over the edge, have no width, or no geometry at all."""
     (wide, flat, none) = api.call(

@@ -75,6 +75,25 @@ def test_an_edit_copies_the_members(api, track):
     assert (row["mark"], row["localizations"], row["media"]) == (1, ids[1:], [1]) and row["id"] != id_
 
 
+def test_states_are_found_by_media(api, track):
+    """PUT with media_ids lists the visible states on these media; type and version narrow it, [] does not."""
+    ids, _ = api.make(1)
+    media, other = api.server.seeded.media, 4711
+    _, here = track(ids)
+    deleted, _ = track(ids)
+    api.call("DELETE", f"/rest/State/{deleted}", {})
+    kind = api.server.seeded.state_types["Track"]
+
+    def found(media_ids, **query):
+        rows = api.call("PUT", api.states, {"media_ids": media_ids}, **{"version": api.version, "merge": 0, **query})
+        return {row["elemental_id"] for row in rows}
+
+    assert here in found([media], type=kind) == found([other, media], type=kind) == found([], type=kind)
+    assert found([other]) == found([media], type=api.server.seeded.state_types["FrameState"] + 100) == set()
+    assert here in found([media], version=f"{api.version},{api.server.seeded.versions['Baseline']}")
+    assert deleted not in {row["id"] for row in api.call("PUT", api.states, {"media_ids": [media]})}
+
+
 def test_states_have_bulk_endpoints(api, track):
     """States are counted, edited, deleted and pruned in bulk like localizations."""
     ids, _ = api.make(1)
