@@ -24,6 +24,7 @@ from .errors import (
 )
 from .models import (
     AttributeType,
+    Level,
     LocalizationType,
     MediaType,
     Membership,
@@ -44,6 +45,7 @@ __all__ = [
     "ExpiredLink",
     "IncompleteAnswer",
     "InvalidRequest",
+    "Level",
     "Localization",
     "LocalizationType",
     "Media",

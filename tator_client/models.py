@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 Json = Mapping[str, Any]
@@ -42,7 +43,10 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project; ``permission`` is the level of the asking user in words."""
+    """A project; ``permission`` is the level of the asking user in words.
+
+    ``effective_permission`` is 0 unless the server has fine-grained permissions.
+    """
 
     id: int
     name: str
@@ -52,6 +56,7 @@ class Project:
     elemental_id: str | None
     created: str | None
     num_files: int
+    effective_permission: int = 0
 
     @classmethod
     def from_json(cls, data: Json) -> Project:
@@ -65,7 +70,41 @@ class Project:
             data.get("elemental_id"),
             data.get("created"),
             data.get("num_files") or 0,
+            data.get("effective_permission") or 0,
         )
+
+
+class Level(IntEnum):
+    """What a user may do in a project; each level may do what those below it may."""
+
+    VIEW_ONLY = 1
+    CAN_EDIT = 2
+    """Annotations, versions, sections."""
+    CAN_TRANSFER = 3
+    """Media."""
+    CAN_EXECUTE = 4
+    """Algorithms and applets."""
+    FULL_CONTROL = 5
+    """Types, members, the authorship of annotations."""
+
+    @property
+    def words(self) -> str:
+        """The level as Tator writes it, such as ``View Only``."""
+        return self.name.replace("_", " ").title()
+
+    @classmethod
+    def from_words(cls, words: str | None) -> Level:
+        """Makes a level of what the server says.
+
+        Args:
+            words: such as ``Can Edit``. What is not known here counts as ``CAN_EDIT``: nobody is
+                kept from writing because of it, the server decides
+
+        Returns:
+            the level
+        """
+        name = (words or "").strip().rpartition(".")[2].replace(" ", "_").upper()
+        return cls.__members__.get(name, cls.CAN_EDIT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ._base import Connected
+from ._chunks import unique
+from .errors import NotFound, PermissionDenied
 from .models import (
+    Level,
     LocalizationType,
     MediaType,
     Membership,
@@ -26,6 +31,27 @@ class ProjectCalls(Connected):
         """Returns the user of the token; the cheapest way to test URL and token."""
         return self._one("User/GetCurrent", User.from_json)
 
+    def user_elemental_ids(self, ids: Sequence[int]) -> dict[int, str]:
+        """Returns the elemental ids of users, by which a spec names another author.
+
+        A user may see those with whom they share a project.
+
+        Args:
+            ids: ids of users; none asks nothing
+
+        Returns:
+            elemental ids by user id; users that the server does not show are left out
+        """
+        found: dict[int, str] = {}
+        for id in unique(ids):
+            try:
+                user = self._one(f"User/{int(id)}", User.from_json)
+            except (NotFound, PermissionDenied):
+                continue
+            if user.elemental_id:
+                found[id] = user.elemental_id
+        return found
+
     def projects(self) -> list[Project]:
         """Returns the projects that the user may see."""
         return self._list("Projects", Project.from_json)
@@ -37,6 +63,20 @@ class ProjectCalls(Connected):
     def memberships(self, project: int) -> list[Membership]:
         """Returns the members of a project with their levels and default versions."""
         return self._list(f"Memberships/{int(project)}", Membership.from_json)
+
+    def level(self, project: int) -> Level:
+        """Returns what the user of the token may do in a project.
+
+        Under fine-grained permissions, which are of other levels, it is ``CAN_EDIT``: the server decides
+        then what may be written.
+        """
+        found = self.project(project)
+        if found.effective_permission:
+            return Level.CAN_EDIT
+        me = self.whoami().id
+        # Who made a project is called its Creator, and may be lowered like any other member.
+        mine = [each.permission for each in self.memberships(project) if each.user == me]
+        return Level.from_words(mine[0] if mine else found.permission)
 
     def versions(self, project: int) -> list[Version]:
         """Returns the versions of a project."""
