@@ -6,6 +6,8 @@ from fiftyone_tator.operators.load_push_preview import LoadPushPreview
 from fiftyone_tator.operators.open_in_tator import OpenInTator, OpenSampleInTator
 from fiftyone_tator.operators.push_to_tator import PushToTator
 from fiftyone_tator.operators.relabel_selected import RelabelSample, RelabelSelected
+from fiftyone_tator.operators.revert_to_tator import RevertSample, RevertToTator
+from fiftyone_tator.operators.show_changes import ShowChanges
 from fiftyone_tator.operators.show_conflicts import ShowConflicts
 from fiftyone_tator.operators.show_import_result import ShowImportResult
 from fiftyone_tator.operators.verify_selected import VerifySample, VerifySelected
@@ -18,6 +20,9 @@ OPERATORS: tuple[type, ...] = (
     RelabelSample,
     VerifySelected,
     VerifySample,
+    RevertToTator,
+    RevertSample,
+    ShowChanges,
     ShowConflicts,
     OpenInTator,
     OpenSampleInTator,
