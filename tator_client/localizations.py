@@ -147,7 +147,9 @@ class LocalizationReads(Connected):
             fields (None): keys to read, such as ``["attributes.Label"]``, with ``raw=True`` only;
                 ``id``, ``type``, ``version``, ``elemental_id``, ``mark`` are always there
             show_deleted (False): whether to read tombstones as well
-            after (0): read rows with a higher id only
+            after (0): read rows with a higher id only. With ``show_deleted`` that is a feed of what was
+                created, edited with a new mark, or deleted. Ids are given out before they can be seen,
+                so begin the next feed somewhat below the highest id of this one
             raw (False): whether to yield the objects of the server instead of data classes
             on_page (None): called before each page is yielded with the number of rows read so far
                 and the number expected

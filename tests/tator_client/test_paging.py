@@ -19,6 +19,7 @@ class Rows(httpx.BaseTransport):
 
     def __init__(self, count: int, changes: list[list[Change]] | None = None, *, wrong_counts: int = 0) -> None:
         self.marks: dict[str, tuple[int, int]] = {}
+        self.tombs: dict[str, tuple[int, int]] = {}
         self.last = 0
         self.pages = 0
         self.wrong_counts = wrong_counts
@@ -36,16 +37,19 @@ class Rows(httpx.BaseTransport):
         elif names:
             name = names[which % len(names)]
             mark = self.marks.pop(name)[1]
-            if what == "edit":
-                self.marks[name] = (self.last, mark + 1)
+            kept = self.marks if what == "edit" else self.tombs
+            kept[name] = (self.last, mark + 1)
+
+    def shown(self, query: dict[str, str]) -> dict[str, tuple[int, int]]:
+        return {**self.marks, **self.tombs} if query.get("show_deleted") == "1" else self.marks
 
     def row(self, name: str) -> dict[str, Any]:
-        number, mark = self.marks[name]
+        number, mark = {**self.marks, **self.tombs}[name]
         empty = dict.fromkeys(("x", "y", "width", "height", "u", "v", "points", "parent", "user"))
         by = {"created_by": 1, "modified_by": 1, "created_datetime": "", "modified_datetime": ""}
         return {
             **{"id": number, "type": 1, "media": 1, "version": 2, "frame": 0, "attributes": {}},
-            **{"elemental_id": name, "mark": mark, "variant_deleted": False},
+            **{"elemental_id": name, "mark": mark, "variant_deleted": name in self.tombs},
             **empty,
             **by,
         }
@@ -53,13 +57,14 @@ class Rows(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self.seen.append(request)
         query = dict(request.url.params)
-        rows = sorted((number, name) for name, (number, _) in self.marks.items() if number > int(query.get("after", 0)))
+        shown = self.shown(query)
+        rows = sorted((number, name) for name, (number, _) in shown.items() if number > int(query.get("after", 0)))
         if "Count" in request.url.path:
             extra, self.wrong_counts = min(1, self.wrong_counts), max(0, self.wrong_counts - 1)
             return httpx.Response(200, json=len(rows) + 5 * extra)
         if request.method == "PUT":
             wanted = json.loads(request.read())["elemental_ids"]
-            return httpx.Response(200, json=[self.row(name) for name in wanted if name in self.marks])
+            return httpx.Response(200, json=[self.row(name) for name in wanted if name in shown])
         answer = httpx.Response(200, json=[self.row(name) for _, name in rows[: int(query["stop"])]])
         self.pages += 1
         for change in self.changes.pop(0) if self.changes else ():
@@ -116,6 +121,47 @@ def test_elements_that_survive_are_read_or_the_reading_fails(
     except IncompleteAnswer:
         return
     assert found >= at_start & set(rows.marks)
+
+
+@given(count=st.integers(0, 20), page_size=sizes, earlier=deletions, changes=deletions)
+@settings(deadline=None)
+def test_a_feed_holds_all_changes_since_an_id(
+    count: int, page_size: int, earlier: list[list[Change]], changes: list[list[Change]]
+) -> None:
+    """Whatever is written while it is read, a feed has the state of everything changed before it began, or a later."""
+    rows = Rows(count, changes)
+    last = rows.last
+    for change in (each for some in earlier for each in some):
+        rows.apply(change)
+    due = {name: mark for name, (number, mark) in rows.shown({"show_deleted": "1"}).items() if number > last}
+    found: dict[str | None, int] = {}
+    for row in read(rows, page_size=page_size, after=last, show_deleted=True):
+        assert row.id > last
+        found[row.elemental_id] = max(row.mark, found.get(row.elemental_id, 0))
+    assert all(found[name] >= mark for name, mark in due.items())
+
+
+def test_a_row_missing_from_a_feed_is_fetched() -> None:
+    """The rows of a feed are counted above its id, with deleted ones, and a tombstone that was left out is found."""
+
+    class Forgetful(Rows):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            answer = super().handle_request(request)
+            if request.method == "GET" and "stop" in request.url.params and self.pages == 1:
+                return httpx.Response(200, json=json.loads(answer.content)[:-1])
+            return answer
+
+    rows = Forgetful(5)
+    last = rows.last
+    for change in (("edit", 0), ("add", 0), ("delete", 1)):
+        rows.apply(change)
+    found = read(rows, page_size=5, after=last, show_deleted=True)
+    assert len(found) == 3 and found[-1].deleted
+    counts = [dict(each.url.params) for each in rows.seen if "Count" in each.url.path]
+    lists = [dict(each.url.params) for each in rows.seen if each.method == "GET" and "Count" not in each.url.path]
+    (same,) = {tuple(sorted(query.items())) for query in counts}
+    assert dict(same) == {"type": "1", "version": "2", "merge": "0", "show_deleted": "1", "after": f"{last}"}
+    assert len(counts) >= 3 and all(dict(same).items() <= query.items() for query in lists)
 
 
 def test_rows_missing_from_the_pages_are_fetched() -> None:
