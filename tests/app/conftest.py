@@ -274,6 +274,75 @@ def form(page: Any) -> ImportForm:
     return ImportForm(page)
 
 
+class AnnotateTab:
+    """The Annotate tab of one sample, as a person uses it; the App saves each change by itself."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.modal = page.locator("[data-cy=modal]")
+        self.back = page.locator("[data-cy=annotate-edit-back]")
+
+    def open(self, app: App, dataset: str, sample: object) -> "AnnotateTab":
+        self.page.goto(f"{app.url}/datasets/{dataset}?id={sample}")
+        self.modal.get_by_text("Annotate", exact=True).click()
+        self.modal.get_by_text("PRIMITIVES").wait_for()
+        return self
+
+    def row(self, name: str) -> Any:
+        """A row of the list: of a field by its name, of the label by the label itself."""
+        return self.modal.get_by_text(name, exact=True).last
+
+    @contextlib.contextmanager
+    def editing(self, name: str) -> Iterator[Any]:
+        """The form behind a row; the list again afterwards."""
+        self.row(name).click()
+        self.back.wait_for()
+        form = self.modal.locator("form.rjsf, button[aria-label='Open date picker']").last
+        form.wait_for()
+        yield form
+        self.back.click()
+        self.back.wait_for(state="hidden")
+
+    def saved(self) -> Any:
+        """Waits for the answer to a save while the block is running."""
+        return self.page.expect_response(lambda answer: answer.request.method == "PATCH" and answer.ok)
+
+    def relabel(self, old: str, new: str, seen: Callable[[], None] = lambda: None) -> None:
+        """Chooses another label.
+
+        Args:
+            old: the label as it is
+            new: one of those to choose from
+            seen: called when the labels to choose from are to be seen
+        """
+        with self.editing(old):
+            box = self.modal.locator("[data-cy=root_label_container]").get_by_role("combobox")
+            until(lambda: box.input_value() == old, "the label as it is")
+            box.click()
+            option = self.page.get_by_role("option", name=new, exact=True)
+            option.wait_for()
+            seen()
+            with self.saved():
+                option.click()
+
+    def switch(self, name: str, to: bool) -> None:
+        with self.editing(name) as form, self.saved():
+            form.get_by_role("tab", name=str(to)).click()
+
+    def fill(self, name: str, text: str) -> None:
+        with self.editing(name) as form, self.saved():
+            form.get_by_role("textbox").or_(form.get_by_role("spinbutton")).fill(text)
+
+    def choose(self, name: str, option: str) -> None:
+        with self.editing(name) as form, self.saved():
+            form.get_by_text(option, exact=True).click()
+
+
+@pytest.fixture
+def tab(page: Any) -> AnnotateTab:
+    return AnnotateTab(page)
+
+
 @pytest.fixture
 def picture(page: Any) -> Callable[[str], None]:
     """Takes a picture for the README when FIFTYONE_TATOR_SCREENSHOTS is set."""
