@@ -149,7 +149,8 @@ class Writes(Connected):
             in_place (False): whether to change the row itself instead of adding a mark; right
                 for members of tracks, which keep ids
             only_if_id (None): edit only if this is still the id of the newest mark
-            user_elemental_id (None): make this user the author (needs Full Control)
+            user_elemental_id (None): make this user the author (needs Full Control); such an edit is
+                always made in place
 
         Returns:
             the row as it is now
