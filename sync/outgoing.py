@@ -193,7 +193,7 @@ def nulls_of(row: Localization, change: Change) -> tuple[str, ...]:
 
 
 def is_complete(row: Localization, change: Change, kind: LocalizationType) -> bool:
-    """Whether a new row can say all that a changed one says: attributes that it lacks must have no default.
+    """Whether a new row can say all that a changed one says: what it lacks must be neither filled in nor required.
 
     Args:
         row: as Tator has it
@@ -202,7 +202,7 @@ def is_complete(row: Localization, change: Change, kind: LocalizationType) -> bo
     """
     there = row.attributes.keys() | change.attributes.keys() | set(change.nulls)
     names = {attribute.name for attribute in kind.attribute_types}
-    filled = (a.name for a in kind.attribute_types if a.default is not None or a.use_current)
+    filled = (a.name for a in kind.attribute_types if a.has_default or a.use_current or a.required)
     return there <= names and all(name in there for name in filled)
 
 
