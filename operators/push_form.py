@@ -15,17 +15,21 @@ from fiftyone_tator.operators.push_target import ELSEWHERE, SHOWN, is_whole, pus
 from fiftyone_tator.operators.running import from_app
 from fiftyone_tator.sync.dataset import INFO
 from fiftyone_tator.sync.mapping import GEOMETRY, ValueMap
+from fiftyone_tator.sync.push_options import parse_push_options
 from fiftyone_tator.tator_client import TatorError
 
 _SIDES = {
-    "leave": ("Leave them to me", "Both values stay where they are, and the sample gets the tag tator:conflict"),
-    "ours": ("FiftyOne's win", "What somebody changed in Tator meanwhile is overwritten"),
-    "theirs": ("Tator's win", "The samples here take over what Tator has"),
+    "leave": ("Leave it to me", "Both values stay where they are, and the sample gets the tag tator:conflict"),
+    "ours": ("FiftyOne's value wins", "What somebody changed in Tator meanwhile is overwritten"),
+    "theirs": ("Tator's value wins", "The sample here takes over what Tator has"),
 }
+_TAGGED = "A sample with the tag tator:ours or tator:theirs decides for itself"
 _HISTORIES = {
     "keep": ("Keep it", "Each change is a new mark, which says who made it and when"),
     "in_place": ("Change marks in place", "Faster for many changes that are alike"),
 }
+
+_MOST_ROWS = 6
 
 
 def form(ctx: Any) -> types.Property:
@@ -59,21 +63,18 @@ def _closed(inputs: types.Object, title: str, reason: str) -> None:
 
 def _body(inputs: types.Object, ctx: Any, url: str) -> None:
     about = {"server": url, "dataset": ctx.dataset.name}
-    _ask(inputs, loader.ACCESS, about, f"Asking {url} what you may write ...")
-    access = _answer(ctx, loader.ACCESS, about)
+    access = _answer(inputs, ctx, loader.ACCESS, about, f"Asking {url} what you may write ...")
     if "problem" in access:
         _closed(inputs, "This dataset cannot be pushed", access["problem"])
     if "versions" not in access:
         return
     project = f"Project {access['project']} on {url}, as {access['user']}"
     inputs.view("where", types.Header(label="What goes to Tator", description=project, divider=True))
-    target = inputs.view_target(ctx, action_description="Push the edits of")
-    chosen = ctx.request_params.get("view_target") or target.default
+    chosen = _target(inputs, ctx)
     whole = is_whole(ctx, chosen)
     _preview(inputs, ctx, chosen, whole)
     inputs.view("how", types.Header(label="How", divider=True))
-    _radio(inputs, "conflicts", _SIDES, "leave", "Where both sides changed a value")
-    inputs.view("tags", types.Notice(label="A sample with the tag tator:ours or tator:theirs decides for itself."))
+    _radio(inputs, "conflicts", _SIDES, "leave", "Where both sides changed a value", _TAGGED)
     if whole:
         inputs.bool(
             "deletions",
@@ -87,12 +88,30 @@ def _body(inputs: types.Object, ctx: Any, url: str) -> None:
         _more(inputs, ctx)
 
 
+def _target(inputs: types.Object, ctx: Any) -> str:
+    """The field for the samples that are meant, hidden where there is no choice; the target that it holds."""
+    count = len(ctx.selected or ())
+    target = inputs.view_target(
+        ctx,
+        dataset_description="All that was edited",
+        current_view_description="What was edited of the samples that are shown",
+        selected_samples_label="Selection",
+        selected_samples_description=f"What was edited of {_many(count, 'selected sample')}",
+    )
+    target.view.label = "Which samples"
+    return str(ctx.request_params.get("view_target") or target.default)
+
+
 def _preview(inputs: types.Object, ctx: Any, target: str, whole: bool) -> None:
-    options = push_params(ctx.params, whole=whole)
-    about = {name: value for name, value in options.items() if name not in ("dry_run", "history")}
+    try:
+        options = parse_push_options(push_params(ctx.params, whole=whole))
+    except TatorError as problem:
+        inputs.view("problem", types.Error(label="This cannot be pushed", description=str(problem)))
+        return
+    # Complete, because the App writes the defaults into the parameters; without what a preview does not depend on.
+    about = options.model_dump(exclude={"dry_run", "history"})
     which = {"view_target": target, "samples": _samples_key(ctx, whole)}
-    _ask(inputs, loader.PREVIEW, about, "Comparing with Tator ...", **which)
-    found = _answer(ctx, loader.PREVIEW, about, **which)
+    found = _answer(inputs, ctx, loader.PREVIEW, about, "Comparing with Tator ...", **which)
     if "problem" in found:
         inputs.view("problem", types.Error(label="This cannot be pushed", description=found["problem"]))
     if "changed" not in found:
@@ -102,8 +121,8 @@ def _preview(inputs: types.Object, ctx: Any, target: str, whole: bool) -> None:
         inputs.view("deleted", types.Warning(label=label, description="Tator's pages show them no more."))
     for text in (
         _counts(found),
-        flows(found["flows"]),
-        conflicts(found),
+        flows("Labels that change", found["flows"], _MOST_ROWS),
+        conflicts(found, _MOST_ROWS),
         reasons("Cannot be sent", found["problems"]),
         reasons("Worth knowing", found["notes"]),
     ):
@@ -114,9 +133,10 @@ def _preview(inputs: types.Object, ctx: Any, target: str, whole: bool) -> None:
 
 def _counts(found: Mapping[str, Any]) -> str:
     """What a push would do, as a list with one line for each kind of change."""
-    fields = ", ".join(f"{name} {count:,}" for name, count in found["fields"].items())
+    fields = found["fields"]
+    named = ", ".join(f"{name} {count:,}" if len(fields) > 1 else name for name, count in fields.items())
     said = {
-        "changed": ("localization", f"change in Tator: {fields}"),
+        "changed": ("localization", f"change in Tator: {named}"),
         "created": ("sample", "become localizations in Tator"),
         "deleted": ("localization", "are deleted in Tator"),
         "conflicts": ("localization", "are in conflict, and stay as they are on both sides"),
@@ -124,7 +144,7 @@ def _counts(found: Mapping[str, Any]) -> str:
         "removed": ("sample", "are removed here, because Tator has their localization no more"),
         "already": ("localization", "have the same change in Tator already"),
         "deleted_here": ("localization", "stay in Tator, although their sample was deleted here"),
-        "failed": ("sample", "cannot be sent"),
+        "failed": ("sample", "hold something that cannot be sent"),
     }
     lines = [f"- **{_many(found[name], noun)}** {plain(words)}" for name, (noun, words) in said.items() if found[name]]
     return "\n".join(lines or ["Nothing to push: no sample was edited since both sides agreed."])
@@ -195,11 +215,18 @@ def _fields(info: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _radio(inputs: types.Object, name: str, choices: Mapping[str, tuple[str, str]], default: str, label: str) -> None:
+def _radio(
+    inputs: types.Object,
+    name: str,
+    choices: Mapping[str, tuple[str, str]],
+    default: str,
+    label: str,
+    description: str | None = None,
+) -> None:
     view = types.RadioGroup()
-    for value, (said, description) in choices.items():
-        view.add_choice(value, label=said, description=description)
-    inputs.enum(name, view.values(), default=default, label=label, view=view)
+    for value, (said, meaning) in choices.items():
+        view.add_choice(value, label=said, description=meaning)
+    inputs.enum(name, view.values(), default=default, label=label, description=description, view=view)
 
 
 def _many(count: int, noun: str) -> str:
@@ -219,12 +246,13 @@ def _name(question: str, about: Mapping[str, Any]) -> str:
     return f"{LOADED}{question}_{zlib.crc32(json.dumps(about, sort_keys=True).encode()):08x}"
 
 
-def _ask(inputs: types.Object, question: str, about: Mapping[str, Any], label: str, **which: str) -> None:
-    params = {"ask": question, "about": about, **which}
+def _answer(
+    inputs: types.Object, ctx: Any, question: str, about: Mapping[str, Any], label: str, **which: str
+) -> dict[str, Any]:
+    """The loader's answer to this very question; until it is there, nothing, and the loader is put into the form."""
     name = _name(question, {**about, **which})
-    inputs.loader(name, type=types.Object(), operator=loader.URI, params=params, label=label)
-
-
-def _answer(ctx: Any, question: str, about: Mapping[str, Any], **which: str) -> dict[str, Any]:
-    """The loader's answer to this very question; empty until it is there."""
-    return dict((ctx.params.get(_name(question, {**about, **which})) or {}).get("data") or {})
+    found = (ctx.params.get(name) or {}).get("data")
+    if not found:
+        params = {"ask": question, "about": about, **which}
+        inputs.loader(name, type=types.Object(), operator=loader.URI, params=params, label=label)
+    return dict(found or {})

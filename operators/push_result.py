@@ -8,8 +8,6 @@ import fiftyone.operators.types as types
 from fiftyone_tator.operators.markdown import plain, table
 from fiftyone_tator.sync.push_results import push_summary
 
-_MOST_FLOWS = 15
-_MOST_CONFLICTS = 10
 _MOST_FAILURES = 20
 _MOST_REASONS = 12
 _MOST_EXAMPLES = 3
@@ -24,7 +22,7 @@ def result_page(results: dict[str, Any]) -> types.Property:
     outputs = types.Object()
     _headline(outputs, results)
     for name, text in (
-        ("flows", flows(results["flows"])),
+        ("flows", flows("Labels", results["flows"])),
         ("conflicts", conflicts(results)),
         ("failures", _failures(results)),
         ("notes", reasons("Worth knowing", results["notes"])),
@@ -56,18 +54,20 @@ def _headline(outputs: types.Object, results: dict[str, Any]) -> None:
     outputs.view("summary", view(label=label, description=f"{where}{looked}"))
 
 
-def flows(found: Sequence[Sequence[Any]]) -> str:
+def flows(title: str, found: Sequence[Sequence[Any]], most: int = 20) -> str:
     """The changes of labels as a table; nothing if there are none.
 
     Args:
+        title: above the table
         found: from, to, how many; the most frequent first
+        most: how many rows to show
     """
     if not found:
         return ""
-    rows = [(before or "no label", now or "no label", count) for before, now, count in found[:_MOST_FLOWS]]
+    rows = [(before or "no label", now or "no label", count) for before, now, count in found[:most]]
     return "\n".join(
         [
-            "**Labels that change**",
+            f"**{title}**",
             "",
             table(("From", "To", "How many"), rows, numbers=(2,)),
             *_more(len(found) - len(rows)),
@@ -75,13 +75,14 @@ def flows(found: Sequence[Sequence[Any]]) -> str:
     )
 
 
-def conflicts(results: Mapping[str, Any]) -> str:
+def conflicts(results: Mapping[str, Any], most: int = 20) -> str:
     """What both sides changed and nobody decided about, as a table; nothing if there is no such thing.
 
     Args:
         results: of a push, or of its preview
+        most: how many rows to show
     """
-    found = results["undecided"][:_MOST_CONFLICTS]
+    found = results["undecided"][:most]
     if not found:
         return ""
     rows = [(each["what"], each["field"], each["here"], each["there"]) for each in found]
