@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiftyone_tator.sync.plan import Difference, Existence, compare, same
+from fiftyone_tator.sync.plan import UNKNOWN, Difference, Existence, Kind, Side, Summary, compare, plan, same
 
 value = st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from([0.0, 1.0, 0.5, "", "a", "b", (1.0, 2.0), ()])
 value |= st.just(float("nan")) | st.builds(lambda: (float("nan"), 1.0))
@@ -150,3 +150,114 @@ def test_a_deletion_is_told_apart_by_whether_the_other_side_changed_it(
 def test_values_are_the_same_as_people_mean_it(one: Any, other: Any, expected: bool) -> None:
     assert same(one, other) is expected
     assert same(other, one) is expected
+
+
+# ---------------------------------------------------------------------- both sides settled
+
+sides = st.sampled_from(["leave", "ours", "theirs"])
+
+
+def settled(
+    base: Mapping[str, Any], ours: Mapping[str, Any], theirs: Mapping[str, Any], side: Side
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Base, ours and theirs after a plan was carried out: what goes out is there, what comes in is here."""
+    difference = compare(base, ours, theirs)
+    here = {**ours, **{name: theirs.get(name) for name in difference.takes(side)}}
+    there = {**theirs, **{name: ours.get(name) for name in difference.sends(side)}}
+    agreed = {**there, **{name: base.get(name) for name in difference.left(side)}}
+    return agreed, here, there
+
+
+@given(values, values, values, sides)
+def test_a_plan_that_was_carried_out_on_both_sides_asks_for_nothing_more(
+    base: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any], side: Side
+) -> None:
+    before = compare(base, ours, theirs)
+    again = settled(base, ours, theirs, side)
+    after = compare(*again)
+    assert (after.ours, after.theirs, after.alike) == (frozenset(), {}, frozenset())
+    assert set(after.conflicts) == before.left(side)
+    assert all(equal(one, other) for one, other in zip(settled(*again, side), again, strict=True))
+
+
+@given(values, values, values, sides)
+def test_both_sides_are_equal_once_every_conflict_was_decided(
+    base: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any], side: Side
+) -> None:
+    _, here, there = settled(base, ours, theirs, side)
+    conflicts = compare(base, ours, theirs).left(side)
+    assert all(same(here.get(name), there.get(name)) for name in {**here, **there} if name not in conflicts)
+
+
+@given(values, values, values)
+def test_the_kind_of_each_value_is_the_class_that_it_is_in(
+    base: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any]
+) -> None:
+    difference = compare(base, ours, theirs)
+    for name in {**base, **ours, **theirs}:
+        was, here, there = base.get(name), ours.get(name), theirs.get(name)
+        changed = not same(was, here), not same(was, there)
+        expected = {(False, False): Kind.SAME, (True, False): Kind.OURS, (False, True): Kind.THEIRS}.get(changed)
+        assert difference.kind(name) is (expected or (Kind.ALIKE if same(here, there) else Kind.CONFLICT))
+
+
+@given(values, values)
+def test_what_nobody_remembers_is_alike_or_a_conflict_and_never_taken_or_sent(
+    ours: dict[str, Any], theirs: dict[str, Any]
+) -> None:
+    for forgotten in (compare(None, ours, theirs), compare(dict.fromkeys({**ours, **theirs}, UNKNOWN), ours, theirs)):
+        assert (forgotten.ours, forgotten.theirs) == (frozenset(), {})
+        assert forgotten.alike | set(forgotten.conflicts) == {**ours, **theirs}.keys()
+
+
+@given(values)
+def test_what_tator_never_had_was_created_here(ours: dict[str, Any]) -> None:
+    assert compare(None, ours, None) == Difference(Existence.CREATED_HERE, ours=frozenset(ours))
+
+
+# ---------------------------------------------------------------------- whole plans
+
+state = st.none() | values
+triples = st.lists(st.tuples(state, state, state), max_size=12)
+
+
+def summary(rows: list[tuple[Any, Any, Any]]) -> Summary:
+    found = Summary()
+    for key, difference in plan((number, *row) for number, row in enumerate(rows)):
+        found.add(key, difference)
+    return found
+
+
+@given(triples, st.randoms())
+def test_a_plan_is_the_same_in_any_order_and_leaves_no_localization_out(rows: Any, random: Any) -> None:
+    shuffled = random.sample(rows, len(rows))
+    one, other = summary(rows), summary(shuffled)
+    assert (one.existences, one.kinds, one.fields, one.conflicts) == (
+        other.existences,
+        other.kinds,
+        other.fields,
+        other.conflicts,
+    )
+    assert one.existences.total() == len(rows)
+
+
+def test_a_summary_stays_small_however_long_the_plan_is() -> None:
+    found = Summary()
+    for number in range(20_000):
+        found.add(number, compare({"label": "a"}, {"label": f"b{number}"}, {"label": f"c{number}"}))
+        found.flow("a", f"b{number}")
+    assert (len(found.flows), found.other_flows) == (Summary.MOST_FLOWS, 20_000 - Summary.MOST_FLOWS)
+    assert (len(found.examples), found.conflicts) == (Summary.MOST_EXAMPLES, 20_000)
+
+
+def test_a_plan_reads_its_rows_one_by_one() -> None:
+    read: list[int] = []
+
+    def rows() -> Any:
+        for number in range(3):
+            read.append(number)
+            yield number, {"label": "a"}, {"label": "a"}, {"label": "a"}
+
+    differences = plan(rows())
+    assert next(differences)[0] == 0
+    assert read == [0]
