@@ -16,6 +16,8 @@ OPERATORS: tuple[type, ...] = (
     ImportFromTator,
     LoadImportOptions,
     ShowImportResult,
+    PushToTator,
+    LoadPushPreview,
     RelabelSelected,
     RelabelSample,
     VerifySelected,
@@ -26,6 +28,4 @@ OPERATORS: tuple[type, ...] = (
     ShowConflicts,
     OpenInTator,
     OpenSampleInTator,
-    PushToTator,
-    LoadPushPreview,
 )
