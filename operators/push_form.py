@@ -8,9 +8,8 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from fiftyone_tator.operators import load_push_preview as loader
-from fiftyone_tator.operators.markdown import plain
 from fiftyone_tator.operators.presets import LOADED
-from fiftyone_tator.operators.push_result import conflicts, flows, reasons
+from fiftyone_tator.operators.push_result import conflicts, counts, flows, many, reasons
 from fiftyone_tator.operators.push_target import ELSEWHERE, SHOWN, is_whole, push_params, server_of
 from fiftyone_tator.operators.running import from_app
 from fiftyone_tator.sync.dataset import INFO
@@ -75,7 +74,7 @@ def _body(inputs: types.Object, ctx: Any, url: str) -> None:
     _preview(inputs, ctx, chosen, whole)
     inputs.view("how", types.Header(label="How", divider=True))
     _radio(inputs, "conflicts", _SIDES, "leave", "Where both sides changed a value", _TAGGED)
-    if whole:
+    if whole and not ctx.params.get(ELSEWHERE):
         inputs.bool(
             "deletions",
             default=False,
@@ -96,7 +95,7 @@ def _target(inputs: types.Object, ctx: Any) -> str:
         dataset_description="All that was edited",
         current_view_description="What was edited of the samples that are shown",
         selected_samples_label="Selection",
-        selected_samples_description=f"What was edited of {_many(count, 'selected sample')}",
+        selected_samples_description=f"What was edited of {many(count, 'selected sample')}",
     )
     target.view.label = "Which samples"
     return str(ctx.request_params.get("view_target") or target.default)
@@ -117,10 +116,10 @@ def _preview(inputs: types.Object, ctx: Any, target: str, whole: bool) -> None:
     if "changed" not in found:
         return
     if found["deleted"]:
-        label = f"{_many(found['deleted'], 'localization')} will be deleted in Tator"
+        label = f"{many(found['deleted'], 'localization')} will be deleted in Tator"
         inputs.view("deleted", types.Warning(label=label, description="Tator's pages show them no more."))
     for text in (
-        _counts(found),
+        counts(found),
         flows("Labels that change", found["flows"], _MOST_ROWS),
         conflicts(found, _MOST_ROWS),
         reasons("Cannot be sent", found["problems"]),
@@ -129,25 +128,6 @@ def _preview(inputs: types.Object, ctx: Any, target: str, whole: bool) -> None:
         if text:
             # A name for each text: a default that changes under one name would not be shown.
             inputs.md(text, name=f"{SHOWN}{zlib.crc32(text.encode()):08x}")
-
-
-def _counts(found: Mapping[str, Any]) -> str:
-    """What a push would do, as a list with one line for each kind of change."""
-    fields = found["fields"]
-    named = ", ".join(f"{name} {count:,}" if len(fields) > 1 else name for name, count in fields.items())
-    said = {
-        "changed": ("localization", f"change in Tator: {named}"),
-        "created": ("sample", "become localizations in Tator"),
-        "deleted": ("localization", "are deleted in Tator"),
-        "conflicts": ("localization", "are in conflict, and stay as they are on both sides"),
-        "taken": ("sample", "take over what changed in Tator"),
-        "removed": ("sample", "are removed here, because Tator has their localization no more"),
-        "already": ("localization", "have the same change in Tator already"),
-        "deleted_here": ("localization", "stay in Tator, although their sample was deleted here"),
-        "failed": ("sample", "hold something that cannot be sent"),
-    }
-    lines = [f"- **{_many(found[name], noun)}** {plain(words)}" for name, (noun, words) in said.items() if found[name]]
-    return "\n".join(lines or ["Nothing to push: no sample was edited since both sides agreed."])
 
 
 def _version(inputs: types.Object, ctx: Any, versions: Iterable[tuple[int, str]]) -> None:
@@ -227,10 +207,6 @@ def _radio(
     for value, (said, meaning) in choices.items():
         view.add_choice(value, label=said, description=meaning)
     inputs.enum(name, view.values(), default=default, label=label, description=description, view=view)
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _samples_key(ctx: Any, whole: bool) -> str:

@@ -44,14 +44,50 @@ def failure_page(reason: str) -> types.Property:
 
 
 def _headline(outputs: types.Object, results: dict[str, Any]) -> None:
-    label = f"{results['dataset']}: {push_summary(results)}"
-    looked = f"{results['looked_at']:,} edited samples were looked at, in {results['seconds']:,.1f} s."
+    looked = f"{many(results['looked_at'], 'sample')} that somebody touched, in {results['seconds']:,.1f} s."
     if results["dry_run"]:
-        outputs.view("summary", types.Notice(label=label, description=f"Nothing was written: a dry run. {looked}"))
+        label = f"{results['dataset']}: nothing was written; this is what a push would do"
+        outputs.view("summary", types.Notice(label=label, description=f"Looked at {looked}"))
+        outputs.md(counts(results), name="counts")
         return
+    label = f"{results['dataset']}: {push_summary(results)}"
     where = f"Written to version {results['version']}. " if results["version"] else ""
     view = types.Warning if results["failed"] else types.Success
-    outputs.view("summary", view(label=label, description=f"{where}{looked}"))
+    outputs.view("summary", view(label=label, description=f"{where}Looked at {looked}"))
+
+
+def counts(found: Mapping[str, Any]) -> str:
+    """What a push would do, as a list with one line for each kind of change.
+
+    Args:
+        found: from a dry run
+    """
+    fields = found["fields"]
+    named = ", ".join(f"{name} {count:,}" if len(fields) > 1 else name for name, count in fields.items())
+    where = f"go to version {found['version']} as proposals" if found["version"] else "change in Tator"
+    said = {
+        "changed": ("localization", f"{where}: {named}"),
+        "created": ("sample", "become localizations in Tator"),
+        "deleted": ("localization", "are deleted in Tator"),
+        "conflicts": ("localization", "are in conflict, and stay as they are on both sides"),
+        "taken": ("sample", "take over what changed in Tator"),
+        "removed": ("sample", "are removed here, because Tator has their localization no more"),
+        "already": ("localization", "have the same change in Tator already"),
+        "deleted_here": ("localization", "stay in Tator, although their sample was deleted here"),
+        "failed": ("sample", "hold something that cannot be sent"),
+    }
+    lines = [f"- **{many(found[name], noun)}** {plain(words)}" for name, (noun, words) in said.items() if found[name]]
+    return "\n".join(lines or ["Nothing to push: no sample was edited since both sides agreed."])
+
+
+def many(count: int, noun: str) -> str:
+    """So many of something, in words.
+
+    Args:
+        count: how many
+        noun: what one of them is called
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def flows(title: str, found: Sequence[Sequence[Any]], most: int = 20) -> str:

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from bson import ObjectId
+from bson.errors import InvalidId
 from fiftyone.operators.constants import ViewTarget
 
 from fiftyone_tator.operators.presets import LOADED
 from fiftyone_tator.operators.servers import Server, choose
+from fiftyone_tator.sync.errors import InvalidOption
 from fiftyone_tator.sync.hands import check_from_tator
 
 ELSEWHERE = "elsewhere"
@@ -23,7 +25,8 @@ def push_params(params: Mapping[str, Any], *, whole: bool) -> dict[str, Any]:
 
     Args:
         params: the parameters
-        whole: whether the push is about the whole dataset; deletions travel with nothing less
+        whole: whether the push is about the whole dataset; deletions travel with nothing less. In the form they are
+            not proposed either
 
     Returns:
         what :func:`fiftyone_tator.sync.push_options.parse_push_options` takes
@@ -33,9 +36,38 @@ def push_params(params: Mapping[str, Any], *, whole: bool) -> dict[str, Any]:
     }
     if params.get(ELSEWHERE) is False:
         found.pop("version", None)
-    if not whole:
+    if params.get(ELSEWHERE) or not whole:
         found.pop("deletions", None)
     return found
+
+
+def target_of(ctx: Any) -> str:
+    """The samples that are meant, as FiftyOne names such targets.
+
+    Args:
+        ctx: the execution context
+
+    Returns:
+        one of :class:`fiftyone.operators.constants.ViewTarget`; where nobody chose, the narrowest that there is
+    """
+    chosen = ctx.request_params.get("view_target")
+    if chosen is not None:
+        return str(chosen)
+    if ctx.selected:
+        return ViewTarget.SELECTED_SAMPLES
+    return ViewTarget.CURRENT_VIEW if ctx.has_custom_view else ViewTarget.DATASET
+
+
+def is_whole(ctx: Any, target: str) -> bool:
+    """Whether a target is the whole dataset.
+
+    Args:
+        ctx: the execution context
+        target: from :func:`target_of`
+    """
+    if target == ViewTarget.BASE_VIEW:
+        return not ctx.view._base_view._stages
+    return target in (ViewTarget.DATASET, ViewTarget.DATASET_VIEW)
 
 
 def target_samples(ctx: Any) -> list[ObjectId] | None:
@@ -46,23 +78,25 @@ def target_samples(ctx: Any) -> list[ObjectId] | None:
 
     Returns:
         their ids; None for the whole dataset
+
+    Raises:
+        InvalidOption: if something was selected that is no id
     """
-    if is_whole(ctx, ctx.request_params.get("view_target")):
+    target = target_of(ctx)
+    if is_whole(ctx, target):
         return None
+    if target == ViewTarget.SELECTED_SAMPLES and not ctx.view._is_generated:
+        return [_id(sample) for sample in ctx.selected]
+    ctx.request_params["view_target"] = target
     view = ctx.target_view()
     return [ObjectId(sample) for sample in view.values("sample_id" if view._is_generated else "id")]
 
 
-def is_whole(ctx: Any, target: str | None) -> bool:
-    """Whether a target is the whole dataset.
-
-    Args:
-        ctx: the execution context
-        target: one of :class:`fiftyone.operators.constants.ViewTarget`, or None if nobody chose
-    """
-    if target == ViewTarget.BASE_VIEW:
-        return not ctx.view._base_view._stages
-    return target in (None, ViewTarget.DATASET, ViewTarget.DATASET_VIEW)
+def _id(sample: Any) -> ObjectId:
+    try:
+        return ObjectId(sample)
+    except (InvalidId, TypeError):
+        raise InvalidOption(f"{sample!r} is no id of a sample. Take ids from dataset.values('id').") from None
 
 
 def server_of(ctx: Any, url: str | None = None) -> Server:

@@ -115,7 +115,7 @@ def stream(
         _log.exception("Work for the App failed in a way that nobody foresaw")
         yield from failed(
             f"{type(error).__name__}: {error}. Nobody foresaw this; the log of the App's server says where. "
-            "What came until then is kept: the same import goes on from there."
+            "What was done until then is kept: do the same again, and it goes on from there."
         )
     else:
         yield from done(result)
