@@ -24,6 +24,7 @@ types: $(VENV)/.test-ready
 
 bench: $(VENV)/.test-ready
 	@$(PY) benchmarks/import_benchmark.py $(ARGS)
+	@$(PY) benchmarks/push_benchmark.py $(ARGS)
 
 $(VENV)/.python:
 	@$(PYTHON) -m venv $(VENV)
