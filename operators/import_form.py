@@ -260,6 +260,18 @@ def _more(inputs: types.Object, given: _Given) -> None:
     _several(
         inputs, given, "image_extensions", extensions, "Extensions of media names", "All, if you name none", free=True
     )
+    ways = types.DropdownView(space=6)
+    ways.add_choice("auto", label="Read what changed; compare everything where that is not enough, and once a day")
+    ways.add_choice("changes", label="Read what changed only")
+    ways.add_choice("full", label="Compare everything")
+    inputs.enum("compare", ways.values(), default=default("compare"), label="How to look for changes", view=ways)
+    inputs.bool(
+        "rebuild",
+        default=default("rebuild"),
+        label="Rebuild what was agreed on with Tator",
+        description="For a dataset that was cloned, or exported and loaded again: what differs becomes a conflict",
+        view=types.View(space=6),
+    )
     inputs.str(
         CONFIG_FILE,
         default=given.weaker.get(CONFIG_FILE),

@@ -87,6 +87,8 @@ class ImportFromTator(foo.Operator):  # type: ignore[misc]
         padding: float | None = None,
         crop_format: str | None = None,
         dataset_name: str | None = None,
+        compare: str | None = None,
+        rebuild: bool | None = None,
         config_file: str | None = None,
         delegate: bool = False,
     ) -> Any:
@@ -112,6 +114,8 @@ class ImportFromTator(foo.Operator):  # type: ignore[misc]
             padding (None): what to show around, as a fraction of the size on each side; 0 if None
             crop_format (None): ``jpg`` (if None) or ``png``
             dataset_name (None): the dataset's name; ``tator_project_{id}`` if None
+            compare (None): how to look for changes: ``auto`` (if None), ``changes`` or ``full``
+            rebuild (None): whether to find out anew what was agreed on with Tator, for a copy of a dataset
             config_file (None): a YAML or JSON file with any of these options
             delegate (False): whether to leave the work to a ``fiftyone delegated launch`` worker
 

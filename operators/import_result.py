@@ -24,7 +24,7 @@ def result_page(results: dict[str, Any]) -> types.Property:
             description=f"{results['pictures']:,} pictures were read, in {results['seconds']:,.1f} s.",
         ),
     )
-    for name, title in (("left_out", "Left out"), ("notes", "Imported, but not in full")):
+    for name, title in (("left_out", "Left out"), ("notes", "Worth knowing")):
         groups = results.get(name) or []
         if groups:
             outputs.md(_reasons(title, groups), name=name)

@@ -72,6 +72,12 @@ class Applier:
         self._lowest: dict[bytes, int] = {}
         self._chosen: set[Identity] | None = None
         self._pending: dict[Identity, _Change] = {}
+        self._failed: list[Identity] = []
+
+    @property
+    def again(self) -> list[Identity]:
+        """Localizations that could not be brought in, and may be next time."""
+        return [*self._failed, *self._writer.missed]
 
     # ------------------------------------------------------------------ theirs comes in
 
@@ -226,6 +232,7 @@ class Applier:
         media = outcome.picture.media
         if outcome.failure is not None:
             self._leave(outcome.failure, [_name(w.entry.row, media) for w in outcome.picture.wanted])
+            self._failed += [_identity(wanted.entry.row) for wanted in outcome.picture.wanted]
         else:
             self._result.pictures += 1
         if outcome.outside:

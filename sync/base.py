@@ -121,6 +121,35 @@ class BaseStore:
             for document in self._rows.find(query, keys, batch_size=_BLOCK):
                 yield version, document["elemental_id"]
 
+    def present(self, identities: Iterable[Identity]) -> Iterator[Identity]:
+        """Those of some identities that have a row, straight from the index.
+
+        Args:
+            identities: version ids and elemental ids
+
+        Yields:
+            version id and elemental id
+        """
+        versions: dict[int, list[str]] = {}
+        for version, elemental_id in identities:
+            versions.setdefault(version, []).append(elemental_id)
+        keys = {"_id": False, "elemental_id": True}
+        for version, elements in versions.items():
+            for start in range(0, len(elements), _BLOCK):
+                query = {"version": version, "elemental_id": {"$in": elements[start : start + _BLOCK]}}
+                for document in self._rows.find({"dataset": self._dataset, **query}, keys, batch_size=_BLOCK):
+                    yield version, document["elemental_id"]
+
+    def count_of(self, versions: Sequence[int], types: Sequence[int]) -> int:
+        """The number of rows of some versions and types.
+
+        Args:
+            versions: the versions' ids
+            types: the localization types' ids
+        """
+        query = {"dataset": self._dataset, "version": {"$in": list(versions)}, "type": {"$in": list(types)}}
+        return self._rows.count_documents(query)
+
     def samples(self, which: Mapping[str, int]) -> Iterator[ObjectId]:
         """The samples of a version or of a localization type.
 

@@ -149,6 +149,15 @@ def known_versions(dataset: fo.Dataset) -> frozenset[int]:
     return frozenset(int(version) for version in dataset.info.get(INFO, {}).get("versions", {}))
 
 
+def version_names(dataset: fo.Dataset) -> dict[int, str]:
+    """How a dataset calls the versions that earlier imports brought, by id.
+
+    Args:
+        dataset: the dataset
+    """
+    return {int(version): name for version, name in dataset.info.get(INFO, {}).get("versions", {}).items()}
+
+
 def crops_folder(dataset: fo.Dataset, scope: Scope) -> str:
     """The name of a dataset's folder for crops.
 

@@ -1,4 +1,4 @@
-"""The import: theirs is read whole, compared with the base and with ours, and brought in.
+"""The import: theirs is read, whole or what changed, compared with the base and with ours, and brought in.
 
 The order of the steps is what makes an import safe to kill at any moment. Nothing is touched before everything was
 read. A crop's file is there before its sample, the base before the sample, and a sample is gone before its base: so
@@ -8,39 +8,46 @@ whatever a dead run left behind is recognised by the next one, and the end is th
 import gc
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.odm as foo
 from bson import ObjectId
 
+from fiftyone_tator.media.crops import CropStyle
 from fiftyone_tator.media.folders import ProjectFolder, data_root, safe_name
 from fiftyone_tator.media.worker import WorkerProcess
 from fiftyone_tator.sync import dataset as datasets
 from fiftyone_tator.sync import schemas
-from fiftyone_tator.sync import snapshot as snapshots
 from fiftyone_tator.sync.applying import Applier
-from fiftyone_tator.sync.base import BaseStore, Identity, packed
+from fiftyone_tator.sync.base import BaseStore, Identity
 from fiftyone_tator.sync.crops import CropMill
 from fiftyone_tator.sync.documents import DocumentMaker
 from fiftyone_tator.sync.errors import NothingToImport
+from fiftyone_tator.sync.feed import Feed, after_changes, after_full, is_old, why_not
 from fiftyone_tator.sync.fields import FieldMap
 from fiftyone_tator.sync.lease import Lease
 from fiftyone_tator.sync.leftovers import sweep_crops, sweep_downloads
 from fiftyone_tator.sync.medias import MediaBook
 from fiftyone_tator.sync.options import ImportOptions
 from fiftyone_tator.sync.progress import Report, Tracker
+from fiftyone_tator.sync.reading import Memory, Reader, Theirs
+from fiftyone_tator.sync.remembering import FEED, MemoryStore, about
 from fiftyone_tator.sync.renaming import rename
 from fiftyone_tator.sync.results import ImportResult
 from fiftyone_tator.sync.scope import Scope, resolve
 from fiftyone_tator.sync.selection import Selection
-from fiftyone_tator.tator_client import NotFound, Tator
+from fiftyone_tator.tator_client import Tator
 
 _WORTH_A_PROCESS = 2_000
+_ALL_COMPARED = "Everything was compared"
+_MORE_CHANGED = "More changed in Tator than its list of changes tells"
+_TO_FIND_IT = "Import with the option compare: full to bring it in"
 _READING, _CROPPING, _FINISHING = (0.0, 0.15), (0.15, 0.97), (0.97, 1.0)
 
 
@@ -136,70 +143,82 @@ class _Run:
         if existing is not None:
             _recover(existing)
         part = self.folder.path / f".{safe_name(self.name)}.localizations.part"
-        medias = MediaBook(self.client, self.scope)
-        selection = Selection(self.scope, self.options, fields, medias)
+        selection = Selection(self.scope, self.options, fields, MediaBook(self.client, self.scope))
         try:
-            snapshot, deleted = self._read(part, existing, selection)
-            if existing is None and (len(snapshot) == 0 or selection.unknown_classes):
+            theirs = self._read(part, existing, fields, selection)
+            if existing is None and (len(theirs.snapshot) == 0 or selection.unknown_classes):
                 raise NothingToImport(selection.unknown_classes or self._nothing())
             dataset = existing if existing is not None else fo.Dataset(self.name, persistent=True)
-            result = self._apply(dataset, fields, snapshot, deleted, selection)
-            part.replace(self.folder.localizations)
+            result = self._apply(dataset, fields, theirs, selection)
+            if theirs.compared == "full":
+                part.replace(self.folder.localizations)
         finally:
             part.unlink(missing_ok=True)
         return result
 
-    def _read(
-        self, part: Path, existing: fo.Dataset | None, selection: Selection
-    ) -> tuple[snapshots.Snapshot, list[Identity]]:
-        """Reads theirs; what the base has and the lists do not show is asked for by name before it counts as gone."""
-        types, versions = [kind.id for kind in self.scope.types], [version.id for version in self.scope.versions]
-        project = self.scope.project.id
-        expected = sum(self.client.count_localizations(project, version=versions, type=kind) for kind in types)
-        if self.cutters is None:
-            self.cutters = _executor(expected)
-            if existing is None and isinstance(self.cutters, WorkerProcess):
-                self.cutters.start()
+    # ------------------------------------------------------------------ reading
+
+    def _read(self, part: Path, existing: fo.Dataset | None, fields: FieldMap, selection: Selection) -> Theirs:
+        """Reads what changed where that is enough, else everything."""
+        remarks: list[tuple[str, str]] = []
+        memory, reason = self._memory(existing, fields)
+        if existing is not None and memory is not None:
+            feed = self._feed(existing, memory, selection)
+            self.tracker.stage("Reading changes", 0, _READING)
+            theirs = feed.read(part, self.tracker, datasets.version_names(existing))
+            if feed.off_by is None or self.options.compare == "changes":
+                if feed.off_by is not None:
+                    theirs.remarks.append((_MORE_CHANGED, f"{feed.off_by}. {_TO_FIND_IT}"))
+                self._need_cutters(len(theirs.snapshot), at_once=False)
+                return theirs
+            remarks.append((_ALL_COMPARED, feed.off_by))
+        elif existing is not None and reason is not None and self.options.compare == "changes":
+            remarks.append((_ALL_COMPARED, reason))
+        reader = Reader(self.client, self.scope, selection, self.tracker, part)
+        expected = reader.count()
+        self._need_cutters(expected, at_once=existing is None)
         self.tracker.stage("Reading localizations", expected, _READING)
-        pages = self.client.iter_localizations(project, types=types, versions=versions, raw=True)
-        writer = snapshots.read(part, self._followed(pages), enough=selection.enough)
-        try:
-            complete = not selection.ended
-            known: list[Identity] = []
-            if existing is not None:
-                store = BaseStore(foo.get_db_conn(), datasets.dataset_id(existing))
-                seen = writer.finish(complete=complete).identities
-                known = snapshots.missing(packed(store.identities(versions, types)), seen)
-            deleted = []
-            for version in versions:
-                elements = [element for v, element in known if v == version]
-                rows = self.client.read_localizations(project, elemental_ids=elements, version=version)
-                writer.add(rows)
-                selection.medias.learn(row.media for row in rows)
-                alive = {row.elemental_id for row in rows}
-                deleted += [(version, element) for element in elements if element not in alive]
-            if existing is not None and self.options.versions is None:
-                gone = self._vanished_versions(existing)
-                deleted += list(BaseStore(foo.get_db_conn(), datasets.dataset_id(existing)).identities(gone, types))
-            selection.without_identity = writer.without_identity
-            return writer.finish(complete=complete), deleted
-        finally:
-            writer.close()
+        theirs = reader.full(existing, known_versions=self.options.versions is None)
+        theirs.remarks += remarks
+        return theirs
 
-    def _vanished_versions(self, dataset: fo.Dataset) -> list[int]:
-        """The versions of a dataset that the project has no more; each is asked for before it counts as gone."""
-        vanished = []
-        for version in datasets.known_versions(dataset) - self.scope.all_versions:
-            try:
-                self.client.version(version)
-            except NotFound:
-                vanished.append(version)
-        return vanished
+    def _memory(self, existing: fo.Dataset | None, fields: FieldMap) -> tuple[Memory | None, str | None]:
+        """What to go on from, or None and why there is nothing."""
+        if existing is None or self.options.compare == "full":
+            return None, None
+        info = existing.info.get(datasets.INFO, {})
+        memory = self._memories(existing).load(info)
+        reason = why_not(
+            memory,
+            self._subject(existing, fields),
+            limited=self.options.max_samples is not None,
+            unfinished="unfinished_run" in info,
+        )
+        if reason is not None or memory is None or (self.options.compare == "auto" and is_old(memory)):
+            return None, reason
+        return memory, None
 
-    def _followed(self, pages: Iterable[list[dict[str, object]]]) -> Iterator[list[dict[str, object]]]:
-        for page in pages:
-            yield page
-            self.tracker.advance(len(page))
+    def _feed(self, existing: fo.Dataset, memory: Memory, selection: Selection) -> Feed:
+        database = foo.get_db_conn()
+        store = BaseStore(database, datasets.dataset_id(existing))
+        samples = database[existing._sample_collection_name]
+        return Feed(self.client, self.scope, selection, store, samples, memory)
+
+    def _memories(self, dataset: fo.Dataset) -> MemoryStore:
+        return MemoryStore(foo.get_db_conn(), datasets.dataset_id(dataset))
+
+    def _subject(self, dataset: fo.Dataset, fields: FieldMap) -> str:
+        crops = self.folder.path / datasets.crops_folder(dataset, self.scope)
+        return about(self.scope, self.options, fields, self._style(dataset), crops)
+
+    def _style(self, dataset: fo.Dataset) -> CropStyle:
+        return self.options.style(dataset.info.get(datasets.INFO, {}).get("crop_style"))
+
+    def _need_cutters(self, localizations: int, *, at_once: bool) -> None:
+        if self.cutters is None:
+            self.cutters = _executor(localizations)
+            if at_once and isinstance(self.cutters, WorkerProcess):
+                self.cutters.start()
 
     def _nothing(self) -> str:
         versions = ", ".join(version.name for version in self.scope.versions)
@@ -209,14 +228,9 @@ class _Run:
             "Choose other versions or types, or draw some in Tator first."
         )
 
-    def _apply(
-        self,
-        dataset: fo.Dataset,
-        fields: FieldMap,
-        snapshot: snapshots.Snapshot,
-        deleted: list[Identity],
-        selection: Selection,
-    ) -> ImportResult:
+    # ------------------------------------------------------------------ applying
+
+    def _apply(self, dataset: fo.Dataset, fields: FieldMap, theirs: Theirs, selection: Selection) -> ImportResult:
         store = BaseStore(foo.get_db_conn(), datasets.dataset_id(dataset))
         store.prepare()
         store.forget_other_datasets()
@@ -224,36 +238,69 @@ class _Run:
         recovering = "unfinished_run" in dataset.info.get(datasets.INFO, {})
         info = datasets.describe(self.scope, fields, dataset.info.get(datasets.INFO))
         self.folder = replace(self.folder, crops=datasets.crops_folder(dataset, self.scope))
-        old = dataset.info.get(datasets.INFO, {})
-        style = self.options.style(old.get("crop_style"))
+        old, style = dataset.info.get(datasets.INFO, {}), self._style(dataset)
         info |= {"crops": self.folder.crops, "dataset": str(datasets.dataset_id(dataset))}
         info["crop_style"] = {"size": style.size, "padding": style.padding, "format": style.format}
         rename(dataset, store, old, info)
         # The record of our fields comes first: a field without a record would be taken for somebody else's.
         datasets.save_info(dataset, {**info, "unfinished_run": str(run)})
         datasets.declare(dataset, self.scope, fields)
-        result = ImportResult(self.name)
+        result = ImportResult(self.name, compared=theirs.compared)
+        selection.without_identity = theirs.without_identity
         maker = DocumentMaker(self.scope, fields, datasets.dataset_id(dataset))
         applier = Applier(dataset, store, maker, selection, self.folder, style, run, result)
-        self.tracker.stage("Cutting crops", len(snapshot), _CROPPING)
-        assert self.cutters is not None
-        with CropMill(self.client, self.scope.project.id, self.folder, style, executor=self.cutters) as mill:
-            applier.bring_in(snapshot, mill, self.tracker)
-        applier.take_out(deleted)
+        self._bring_in(applier, theirs, style)
         if recovering:
             samples = foo.get_db_conn()[dataset._sample_collection_name]
             sweep_crops(self.folder.path / self.folder.crops, samples, store, map(int, info["versions"]))
             sweep_downloads(self.folder.path / "download")
+        self._tell(dataset, theirs, result)
         self.tracker.stage("Arranging the dataset", 0, _FINISHING)
         datasets.arrange(dataset, fields)
         info["label_schemas"] = schemas.publish(dataset, self.scope, fields, info.get("label_schemas"))
+        self._finish(dataset, info, result, self._remember(dataset, store, fields, theirs, applier.again))
+        return result
+
+    def _bring_in(self, applier: Applier, theirs: Theirs, style: CropStyle) -> None:
+        self.tracker.stage("Cutting crops", len(theirs.snapshot), _CROPPING)
+        assert self.cutters is not None
+        with CropMill(self.client, self.scope.project.id, self.folder, style, executor=self.cutters) as mill:
+            applier.bring_in(theirs.snapshot, mill, self.tracker)
+        applier.take_out(theirs.deleted)
+
+    def _tell(self, dataset: fo.Dataset, theirs: Theirs, result: ImportResult) -> None:
+        """Says how it was looked, and counts what a feed need not look at."""
+        for reason, example in theirs.remarks:
+            result.notes.add(reason, [example])
+        if theirs.compared == "changes":
+            names = {"version": [v.name for v in self.scope.versions], "type": [kind.name for kind in self.scope.types]}
+            query = {"version": {"$in": names["version"]}, "localization_type": {"$in": names["type"]}}
+            there = foo.get_db_conn()[dataset._sample_collection_name].count_documents(query)
+            result.unchanged = max(0, there - result.created - result.updated - result.conflicts)
+
+    def _remember(
+        self, dataset: fo.Dataset, store: BaseStore, fields: FieldMap, theirs: Theirs, again: Collection[Identity]
+    ) -> Memory | None:
+        """What the next feed may go on from, now that all of this run was applied."""
+        if self.options.max_samples is not None:
+            return None
+        if theirs.memory is not None:
+            return after_changes(theirs.memory, store, theirs, again)
+        return after_full(self._subject(dataset, fields), self.scope, store, theirs, again)
+
+    def _finish(self, dataset: fo.Dataset, info: dict[str, Any], result: ImportResult, memory: Memory | None) -> None:
+        """Writes what the dataset remembers of the run; only with that it is over."""
+        memories = self._memories(dataset)
         info["last_import"] = {"at": datasets.now_text(), **result.as_json()}
         # How long it took is known only when it is over.
         info["last_import"].pop("seconds")
-        info.pop("unfinished_run", None)
+        for outdated in ("unfinished_run", FEED):
+            info.pop(outdated, None)
+        if memory is not None:
+            info[FEED] = memories.keep(memory)
         datasets.save_info(dataset, info)
+        memories.forget_others(info)
         dataset.reload()
-        return result
 
 
 def _recover(dataset: fo.Dataset) -> None:

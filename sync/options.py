@@ -39,6 +39,10 @@ class ImportOptions(BaseModel):
         padding: what to show around a localization, as a fraction of its size on each side
         crop_format: ``jpg`` or ``png``
         dataset_name: the dataset's name; ``tator_project_{id}`` if left out
+        compare: how to look for changes: ``changes`` reads what Tator lists as changed since the last import, ``full``
+            reads and compares everything, ``auto`` reads the changes where that is enough
+        rebuild: find out anew what was agreed on with Tator, for a dataset that was cloned, or exported and loaded
+            again: every sample is compared with Tator, and what differs becomes a conflict
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -55,6 +59,8 @@ class ImportOptions(BaseModel):
     padding: Annotated[float, Field(ge=0, le=4)] = 0.0
     crop_format: Literal["jpg", "png"] = "jpg"
     dataset_name: Name | None = None
+    compare: Literal["auto", "changes", "full"] = "auto"
+    rebuild: bool = False
 
     def style(self, remembered: Mapping[str, Any] | None = None) -> CropStyle:
         """How crops look with these options.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 _EXAMPLES = 20
 
@@ -54,14 +54,15 @@ class ImportResult:
         created: samples that are new
         updated: samples that took over what changed in Tator
         removed: samples whose localization was deleted in Tator
-        unchanged: samples that were up to date
+        unchanged: samples that were up to date; where only changes were read, those that none of them is about
         conflicts: localizations that both sides changed; ours stayed, and the sample has the tag ``tator:conflict``
         deleted_here: localizations whose sample somebody deleted in the dataset; they stay deleted
         filtered: localizations that the chosen classes, extensions or sample limit leave out
         pictures: pictures that were decoded
         seconds: how long it took
         left_out: what was left out, and why
-        notes: what came, but not in full, and why
+        notes: what came, but not in full, and why; and what else there is to know
+        compared: ``full`` if everything was compared, ``changes`` if only what Tator lists as changed was read
     """
 
     dataset: str
@@ -76,6 +77,7 @@ class ImportResult:
     seconds: float = 0.0
     left_out: Tally = field(default_factory=Tally)
     notes: Tally = field(default_factory=Tally)
+    compared: Literal["full", "changes"] = "full"
 
     def as_json(self) -> dict[str, Any]:
         """The result as a plain document, as the operator returns it."""

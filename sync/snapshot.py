@@ -27,7 +27,10 @@ KEYS = (
 # One encoder for all rows: json.dumps would make a new one each time.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
-_COLUMNS = np.dtype([("offset", "<i8"), ("id", "<i8"), ("media", "<i8"), ("mark", "<i4"), ("identity", "V24")])
+_NUMBERS = ("offset", "id", "media", "mark", "deleted")
+_COLUMNS = np.dtype(
+    [("offset", "<i8"), ("id", "<i8"), ("media", "<i8"), ("mark", "<i4"), ("deleted", "?"), ("identity", "V24")]
+)
 
 
 def line(row: Mapping[str, Any] | Localization) -> str:
@@ -79,7 +82,9 @@ class Snapshot:
 
     def __init__(self, path: Path, index: npt.NDArray[Any], *, complete: bool) -> None:
         self.path, self.complete = path, complete
-        self._index = index
+        self._index = index[~index["deleted"]]
+        self.tombstones: npt.NDArray[np.void] = np.asarray(index["identity"][index["deleted"]])
+        """Identities of localizations whose newest row says that they were deleted; all others are the snapshot."""
 
     def __len__(self) -> int:
         return len(self._index)
@@ -144,9 +149,11 @@ class SnapshotWriter:
         lines: list[bytes] = []
         for row in rows:
             if isinstance(row, Localization):
-                element, version, numbers = row.elemental_id, row.version, (row.id, row.media, row.mark)
+                element, version = row.elemental_id, row.version
+                numbers = row.id, row.media, row.mark, row.deleted
             else:
-                element, version, numbers = row["elemental_id"], row["version"], (row["id"], row["media"], row["mark"])
+                element, version = row["elemental_id"], row["version"]
+                numbers = row["id"], row["media"], row["mark"], bool(row.get("variant_deleted"))
             try:
                 packed = pack_element(element or "")
             except ValueError:
@@ -170,9 +177,9 @@ class SnapshotWriter:
         """
         self._file.flush()
         os.fsync(self._file.fileno())
-        numbers = np.frombuffer(self._numbers.tobytes(), dtype="<i8").reshape(-1, 4)
+        numbers = np.frombuffer(self._numbers.tobytes(), dtype="<i8").reshape(-1, len(_NUMBERS))
         index = np.empty(len(numbers), dtype=_COLUMNS)
-        for column, name in enumerate(("offset", "id", "media", "mark")):
+        for column, name in enumerate(_NUMBERS):
             index[name] = numbers[:, column]
         index["identity"] = np.frombuffer(bytes(self._identities), dtype="V24")
         return Snapshot(self._path, _newest(index), complete=complete)

@@ -11,7 +11,7 @@ from bson import ObjectId
 from pymongo import UpdateOne
 
 from fiftyone_tator.media.folders import ProjectFolder
-from fiftyone_tator.sync.base import BaseRow, BaseStore
+from fiftyone_tator.sync.base import BaseRow, BaseStore, Identity
 from fiftyone_tator.sync.dataset import CONFLICT_FIELD, CONFLICT_TAG, dataset_id, mark_unfinished
 from fiftyone_tator.sync.merging import AgreedMedias
 from fiftyone_tator.sync.results import ImportResult
@@ -59,6 +59,8 @@ class Writer:
         self.run = run
         self._new: list[tuple[BaseRow, dict[str, Any]]] = []
         self._updates: list[_Update] = []
+        self.missed: list[Identity] = []
+        """Localizations whose sample somebody edited meanwhile, so that it was not changed."""
         self._stamps = Stamps(foo.get_db_conn(), dataset_id(dataset), self.samples)
         self._stamps.prepare()
         self._known = set(self._stamps.known())
@@ -66,7 +68,7 @@ class Writer:
 
     def _renew(self) -> None:
         """The times that the next block gets: one for samples as agreed on, one for those with edits of people."""
-        self._clean, self._dirty = self._stamps.fresh(), self._stamps.other()
+        self._clean, self._dirty = self._stamps.other(), self._stamps.other()
         self._known.add(self._clean)
 
     def create(self, base: BaseRow, document: dict[str, Any]) -> None:
@@ -154,6 +156,7 @@ class Writer:
         if updates:
             self._write(updates)
         if new or updates:
+            self._stamps.keep(self._clean)
             self._renew()
 
     def _write(self, updates: Sequence[_Update]) -> None:
@@ -164,6 +167,7 @@ class Writer:
             done = {"_id": {"$in": ids}, MODIFIED: {"$in": [self._clean, self._dirty]}}
             missed = set(ids) - {document["_id"] for document in self.samples.find(done, {"_id": True})}
             self._result.notes.add(_EDITED, [update.name for update in updates if update.sample in missed])
+            self.missed += [update.base.identity for update in updates if update.sample in missed]
             self._result.updated = max(0, self._result.updated - len(missed))
         settled = [update for update in updates if update.sample not in missed]
         moved = [update.base for update in settled]

@@ -25,6 +25,8 @@ GOOD: dict[str, Any] = {
     "padding": 0.5,
     "crop_format": "png",
     "dataset_name": "crabs",
+    "compare": "full",
+    "rebuild": True,
 }
 
 WRONG: list[tuple[str, Any, str]] = [
@@ -60,6 +62,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("crop_format", "gif", "jpg or png"),
     ("crop_format", 1, "jpg or png"),
     ("dataset_name", 5, "a text"),
+    ("compare", "some", "auto or changes or full"),
+    ("rebuild", "yes", "true or false"),
 ]
 
 
