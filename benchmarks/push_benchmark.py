@@ -236,9 +236,9 @@ class Pushes:
         self.foreign = client.count_localizations(place.project, version=place.version, type=place.type)
         boxes = self.boxes(len(place.elements))
         specs = [place.spec(e, place.labels[0], box) for e, box in zip(place.elements, boxes, strict=True)]
-        seconds = clock(lambda: self.bare.create(specs))
+        seconds = clock(lambda: self.bare.create(specs)).seconds
         print(
-            f"made {len(specs):,} rows in {seconds.seconds:.1f} s beside {self.foreign:,} others, labelled {place.labels[0]!r}"
+            f"made {len(specs):,} rows, labelled {place.labels[0]!r}, beside {self.foreign:,} others: {seconds:.1f} s"
         )
         print(f"imported them in {clock(self.pull).seconds:.1f} s")
         import fiftyone as fo
