@@ -106,6 +106,23 @@ class Edits:
         found.looked_at = len(documents)
         return found
 
+    def settled(self, samples: Collection[ObjectId]) -> list[tuple[BaseRow, dict[str, Any]]]:
+        """Base and document of those samples in which nothing is edited.
+
+        Args:
+            samples: their ids
+        """
+        origin = self._origin
+        documents = list(origin.samples.find({"_id": {"$in": list(samples)}}, origin.projection()))
+        named = [(document, identity) for document in documents if (identity := origin.identity(document)) is not None]
+        base = origin.store.find(identity for _, identity in named)
+        return [
+            (base[identity], document)
+            for document, identity in named
+            if identity in base and base[identity].sample == document["_id"]
+            and not self.is_edited(base[identity], document)
+        ]  # fmt: skip
+
     def is_edited(self, base: BaseRow, ours: Mapping[str, Any]) -> bool:
         """Whether something in a sample is not as agreed on, or was not when somebody last looked.
 

@@ -8,7 +8,7 @@ and carries everything, twenty a second.
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from itertools import groupby
@@ -103,6 +103,13 @@ class Batch:
 
     way: Way
     items: Sequence[Outgoing]
+
+    @property
+    def changes(self) -> list[Change]:
+        """What is set on each localization in all; a creation has to set nulls that were there before once more."""
+        if self.way is not Way.CREATION:
+            return [item.change for item in self.items]
+        return [replace(item.change, nulls=nulls_of(item.theirs, item.change)) for item in self.items]
 
 
 def make_change(

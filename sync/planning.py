@@ -43,8 +43,8 @@ class Planned:
     @property
     def name(self) -> str:
         """What it is, in words."""
-        where = (self.ours or {}).get("media_name") or f"media {self.theirs.media}" if self.theirs else "deleted media"
-        return f"{where}, {self.base.elemental_id}"
+        where = f"media {self.theirs.media}" if self.theirs else "deleted media"
+        return f"{(self.ours or {}).get('media_name') or where}, {self.base.elemental_id}"
 
 
 @dataclass(slots=True)
@@ -89,6 +89,18 @@ class Planner:
         """
         for touched in self._edits.touched(among, everything=self._options.everything):
             yield Block(touched, self._plan(touched.edited))
+
+    def unfinished(self, samples: Collection[ObjectId]) -> Block:
+        """Samples that a push which died had to do with, without those that are still edited.
+
+        Args:
+            samples: their ids
+
+        Raises:
+            TatorError: if the server fails
+        """
+        settled = self._edits.settled(samples)
+        return Block(Touched(), self._plan(settled))
 
     def _plan(self, edited: Sequence[tuple[BaseRow, dict[str, Any] | None]]) -> list[Planned]:
         theirs = self._theirs([base for base, _ in edited])

@@ -159,7 +159,8 @@ class Preview:
         result.conflicts += 1
         sides = planned.difference.conflicts.items()
         found = [(name.rpartition(".")[2], shown(here), shown(there)) for name, (here, there) in sides]
-        for name, here, there in found or [("existence", "changed", "deleted")]:
+        gone = ("deleted", "changed") if planned.ours is None else ("changed", "deleted")
+        for name, here, there in found or [("existence", *gone)]:
             if len(result.undecided) < Summary.MOST_EXAMPLES:
                 what = {"sample": str(planned.base.sample), "what": planned.name, "field": name}
                 result.undecided.append({**what, "here": here, "there": there})
@@ -217,7 +218,7 @@ class Push(Preview):
         self._journal.prepare()
         self._tracks = Tracks(client, project)
         self._creator = Creator(client, origin, target)
-        recover(client, origin, self._journal, self._tracks, target, self._result)
+        unfinished = recover(client, origin, self._journal, self._tracks, target, self._result)
         self._id = ObjectId()
         self._local = ImportResult(origin.dataset.name)
         folder = ProjectFolder.of(data_root(), project, origin.server)
@@ -227,6 +228,8 @@ class Push(Preview):
         self._sender = Sender(client, project, list(target.types.values()), self._authors(), target.me.id)
         self._clean: set[datetime] = set()
         self._dirty: set[datetime] = set()
+        if unfinished:
+            self._carry_out(self._planner.unfinished(unfinished))
         super().run(samples)
         self._finish(whole=samples is None)
 
@@ -308,12 +311,13 @@ class Push(Preview):
             self._result.removed += 1
 
     def _batch(self, batch: Batch, version: int, planned: Mapping[str, Planned]) -> None:
-        changes = list(dict.fromkeys(item.change.key for item in batch.items))
+        keys = [change.key for change in batch.changes]
+        changes = list(dict.fromkeys(keys))
         places = {key: place for place, key in enumerate(changes)}
         whom = [planned[str(item.theirs.elemental_id)] for item in batch.items]
         items = [
-            Item(each.base.elemental_id, each.base.sample, item.theirs.id, places[item.change.key])
-            for item, each in zip(batch.items, whom, strict=True)
+            Item(each.base.elemental_id, each.base.sample, item.theirs.id, places[key])
+            for item, each, key in zip(batch.items, whom, keys, strict=True)
         ]
         medias = sorted({item.theirs.media for item in batch.items})
         self._tracker.advance(0)

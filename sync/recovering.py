@@ -1,13 +1,15 @@
 """Finishing what a push that died had begun."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from bson import ObjectId
 
 from fiftyone_tator.sync.base import BaseRow
 from fiftyone_tator.sync.creating import Creator
 from fiftyone_tator.sync.journal import Entry, Journal
 from fiftyone_tator.sync.origin import Origin
-from fiftyone_tator.sync.outgoing import Change
+from fiftyone_tator.sync.outgoing import Change, Way
 from fiftyone_tator.sync.proposing import Proposer
 from fiftyone_tator.sync.push_results import PushResult
 from fiftyone_tator.sync.sending import Tracks
@@ -18,7 +20,7 @@ from fiftyone_tator.tator_client import Localization, Tator
 
 def recover(
     client: Tator, origin: Origin, journal: Journal, tracks: Tracks, target: Target, result: PushResult
-) -> None:
+) -> list[ObjectId]:
     """Finds out what became of open batches, and agrees on what arrived; the rest is still an edit here.
 
     Args:
@@ -29,20 +31,26 @@ def recover(
         target: the project
         result: counts what was found
 
+    Returns:
+        the samples that were to be changed; what else differs in them has not been settled
+
     Raises:
         TatorError: if the server fails; the batches stay open
     """
+    samples: list[ObjectId] = []
     for entry in journal.open():
         if entry.kind == "create":
             result.recovered += Creator(client, origin, target).complete(entry)
         elif entry.kind == "delete":
             result.recovered += _deleted(client, origin, entry)
         elif entry.kind == "change":
-            result.recovered += _changed(client, origin, tracks, entry)
+            result.recovered += _changed(client, origin, tracks, target, entry)
+            samples += [item.sample for item in entry.items]
         elif entry.version in target.versions:
             proposer = Proposer(client, origin, target, target.versions[entry.version], overwrite=False)
             result.recovered += proposer.remember(entry)
         journal.done(entry)
+    return samples
 
 
 def _read(client: Tator, origin: Origin, entry: Entry) -> dict[str, Localization]:
@@ -51,9 +59,11 @@ def _read(client: Tator, origin: Origin, entry: Entry) -> dict[str, Localization
     return {str(row.elemental_id).lower(): row for row in rows}
 
 
-def _changed(client: Tator, origin: Origin, tracks: Tracks, entry: Entry) -> int:
+def _changed(client: Tator, origin: Origin, tracks: Tracks, target: Target, entry: Entry) -> int:
     rows = _read(client, origin, entry)
     changes = [_change(text) for text in entry.changes]
+    if _complete(client, target, entry, rows, changes):
+        rows = _read(client, origin, entry)
     base = origin.store.find((entry.version, item.element) for item in entry.items)
     agreed: list[BaseRow] = []
     new_marks: dict[int, int] = {}
@@ -71,6 +81,26 @@ def _changed(client: Tator, origin: Origin, tracks: Tracks, entry: Entry) -> int
     tracks.follow(new_marks, entry.medias)
     origin.store.move(agreed)
     return len(agreed)
+
+
+def _complete(
+    client: Tator, target: Target, entry: Entry, rows: Mapping[str, Localization], changes: Sequence[Change]
+) -> bool:
+    """Sets what a creation could not say: where a null was meant, there is the type's default until then."""
+    if entry.way != Way.CREATION.value:
+        return False
+    missing: dict[tuple[str, ...], list[str]] = {}
+    for item in entry.items:
+        row = rows.get(item.element)
+        if row is None or row.id == item.row or row.type not in target.types:
+            continue
+        defaults = {each.name: each.default for each in target.types[row.type].attribute_types}
+        names = tuple(n for n in changes[item.change].nulls if row.attributes.get(n, None) == defaults.get(n))
+        if names:
+            missing.setdefault(names, []).append(item.element)
+    for names, elements in missing.items():
+        client.update_each(target.project.id, entry.version, elements, {}, null_attributes=names, in_place=True)
+    return bool(missing)
 
 
 def _change(text: str) -> Change:

@@ -50,13 +50,21 @@ class Stamps:
         return self._datasets.find_one({"_id": dataset}, {"_id": True}) is not None
 
     def fresh(self) -> datetime:
-        """A new stamp, kept before anything is written with it."""
+        """A new stamp."""
         at = self._unused()
         self._keep([at])
         return at
 
+    def keep(self, at: datetime) -> None:
+        """Makes a time from :meth:`other` a stamp, once base and samples agree: who dies before leaves them touched.
+
+        Args:
+            at: the time
+        """
+        self._keep([at])
+
     def other(self) -> datetime:
-        """A time that is no stamp, for samples that we write although an edit in them has not gone out yet."""
+        """A time that is no stamp, for what we write until it is agreed on, or as long as an edit has not gone out."""
         at = self._unused()
         while self._stamps.find_one({"dataset": self._dataset, "at": at}) is not None:
             at += _MILLISECOND
