@@ -1,4 +1,4 @@
-"""Runs imports that end themselves at a step that was named; see ``Mortal`` in ``conftest.py``."""
+"""Runs imports and pushes that end themselves at a step that was named; see ``Mortal`` in ``conftest.py``."""
 
 import json
 import os
@@ -67,21 +67,36 @@ class Requests(httpx.BaseTransport):
 
 
 def work(task: dict[str, Any], report: int) -> None:
-    from fiftyone_tator.sync.importing import import_project
-    from fiftyone_tator.sync.options import ImportOptions
     from fiftyone_tator.tator_client import Tator
 
     STEPS.die_at, STEPS.die_on, STEPS.report = task["die_at"], task["die_on"], report
     STEPS.root = task["root"]
     client = Tator(task["url"], task["token"], transport=Requests())
-    result = import_project(client, ImportOptions(**task["options"]), root=Path(task["root"]))
+    result = push(client, task) if task["work"] == "push" else bring(client, task)
     os.write(report, json.dumps({"step": STEPS.count, "died": None, "result": result.as_json()}).encode())
+
+
+def bring(client: Any, task: dict[str, Any]) -> Any:
+    from fiftyone_tator.sync.importing import import_project
+    from fiftyone_tator.sync.options import ImportOptions
+
+    return import_project(client, ImportOptions(**task["options"]), root=Path(task["root"]))
+
+
+def push(client: Any, task: dict[str, Any]) -> Any:
+    import fiftyone as fo
+
+    from fiftyone_tator.sync.push_options import PushOptions
+    from fiftyone_tator.sync.pushing import push_to_tator
+
+    return push_to_tator(client, fo.load_dataset(task["dataset"]), PushOptions(**task["options"]))
 
 
 def main() -> None:
     monitoring.register(Commands())
     sys.addaudithook(STEPS.audit)
-    import fiftyone_tator.sync.importing  # noqa: F401 - what every fork needs
+    import fiftyone_tator.sync.importing
+    import fiftyone_tator.sync.pushing  # noqa: F401 - what every fork needs
 
     for line in sys.stdin:
         receiver, sender = os.pipe()
