@@ -5,8 +5,10 @@ import io
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -177,6 +179,8 @@ class House:
         from fiftyone_tator.sync.options import ImportOptions
 
         name = options.setdefault("dataset_name", f"{self.name} crops".replace(" ", "-").lower())
+        # What only a full comparison finds is most of what the tests do; those of the feed ask for it.
+        options.setdefault("compare", "full")
         if name not in self.made:
             self.made.append(name)
         return ImportOptions(**{"project": self.project, **options})
@@ -275,7 +279,7 @@ class House:
 
     def info(self, name: str | None = None) -> dict[str, Any]:
         info = dict(self.dataset(name).info["tator"])
-        for key in ("last_import", "crops", "dataset"):
+        for key in ("last_import", "crops", "dataset", "feed"):
             info.pop(key, None)
         return info
 
@@ -345,6 +349,29 @@ def village(house: House) -> House:
     return house
 
 
+@pytest.fixture
+def edited_meanwhile(village: House) -> Callable[..., Any]:
+    """Imports, and edits a sample while a picture is downloaded; gives the result of the import."""
+
+    def run(element: str, edit: Callable[[Any], None], **options: Any) -> Any:
+        shutil.rmtree(village.folder / "download")
+        faults, results = village.tator.faults, []
+        faults.forget()
+        faults.arm("GET /objects", "slow", seconds=1.5, times=0)
+        thread = threading.Thread(target=lambda: results.append(village.run(**options)))
+        thread.start()
+        try:
+            while not faults.requests("GET /objects"):
+                assert thread.is_alive(), "the import ended before"
+            edit(village.sample(element))
+        finally:
+            thread.join()
+            faults.clear()
+        return results[0].as_json()
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def picture() -> Callable[..., bytes]:
     """Makes the bytes of a picture: of pixels, or of noise."""
@@ -367,7 +394,7 @@ def elements() -> Callable[[House], list[str]]:
 
 
 class Mortal:
-    """Runs imports in processes that end themselves, all of a sudden, at a step that was named.
+    """Runs imports and pushes in processes that end themselves, all of a sudden, at a step that was named.
 
     A step is a request to Tator, a command that changes MongoDB, or a change of a file below the data folder. One
     process imports FiftyOne once and forks for each run.
@@ -391,11 +418,27 @@ class Mortal:
             root: the data folder
             **options: of the import
         """
+        chosen = house.options(**options).model_dump(exclude_none=True)
+        return self._do(house, "import", die_at, die_on, root=str(root or house.root), options=chosen)
+
+    def push(
+        self, house: House, *, die_at: int = 0, die_on: str = "", name: str | None = None, **options: Any
+    ) -> dict[str, Any]:
+        """Pushes; gives what :meth:`run` gives.
+
+        Args:
+            house: the project
+            die_at: the number of the step to die at, 0 for none
+            die_on: text that a step's name must hold to be counted
+            name: the dataset's name
+            **options: of the push
+        """
+        return self._do(house, "push", die_at, die_on, dataset=name or house.made[0], options=options)
+
+    def _do(self, house: House, work: str, die_at: int, die_on: str, **task: Any) -> dict[str, Any]:
         assert self._process.stdin is not None and self._process.stdout is not None
-        task = {
-            "url": house.tator.url, "token": house.tator.tokens["editor"], "root": str(root or house.root),
-            "die_at": die_at, "die_on": die_on, "options": house.options(**options).model_dump(exclude_none=True),
-        }  # fmt: skip
+        server = {"url": house.tator.url, "token": house.tator.tokens["editor"], "root": str(house.root)}
+        task = {**server, "work": work, "die_at": die_at, "die_on": die_on, **task}
         self._process.stdin.write(json.dumps(task) + "\n")
         self._process.stdin.flush()
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())
