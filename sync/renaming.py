@@ -1,7 +1,6 @@
 """Versions and localization types that got another name in Tator."""
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from itertools import islice
 from typing import Any
 
@@ -9,6 +8,8 @@ import fiftyone as fo
 import fiftyone.core.odm as foo
 
 from fiftyone_tator.sync.base import BaseStore
+from fiftyone_tator.sync.dataset import dataset_id
+from fiftyone_tator.sync.stamps import MODIFIED, Stamps
 
 _BLOCK = 5_000
 
@@ -31,9 +32,14 @@ def rename(dataset: fo.Dataset, store: BaseStore, old: Mapping[str, Any], new: M
 
 
 def _rename(dataset: fo.Dataset, store: BaseStore, which: Mapping[str, int], field: str, name: str) -> None:
-    samples = foo.get_db_conn()[dataset._sample_collection_name]
+    database = foo.get_db_conn()
+    samples = database[dataset._sample_collection_name]
+    stamps = Stamps(database, dataset_id(dataset), samples)
+    stamps.prepare()
+    known, stamp = stamps.known(), stamps.fresh()
     ids = store.samples(which)
     while block := list(islice(ids, _BLOCK)):
-        now = datetime.now(timezone.utc).replace(tzinfo=None)
-        update = {"$set": {field: name, "last_modified_at": now}}
-        samples.update_many({"_id": {"$in": block}, field: {"$ne": name}}, update)
+        other = {"_id": {"$in": block}, field: {"$ne": name}}
+        samples.update_many({**other, MODIFIED: {"$in": known}}, {"$set": {field: name, MODIFIED: stamp}})
+        # Whoever edited one of the rest left a time by which the edit is found; it stays.
+        samples.update_many(other, {"$set": {field: name}})

@@ -1,0 +1,192 @@
+"""Whatever an import writes, the samples that somebody edited are found by their times, and no others."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.odm as foo
+import pytest
+
+from fiftyone_tator.sync.dataset import CONFLICT_TAG, dataset_id
+from fiftyone_tator.sync.stamps import Stamps
+
+Elements = Callable[[Any], list[str]]
+
+
+def touched(house: Any) -> set[str]:
+    """The elemental ids of the samples that somebody touched since we wrote them."""
+    dataset = house.dataset()
+    database = foo.get_db_conn()
+    samples = database[dataset._sample_collection_name]
+    ids = [id for block in Stamps(database, dataset_id(dataset), samples).touched() for id in block]
+    return {found["elemental_id"] for found in samples.find({"_id": {"$in": ids}})}
+
+
+def relabel(sample: Any, label: str = "mine") -> None:
+    sample.ground_truth.label = label
+    sample.save()
+
+
+def only(house: Any, element: str) -> Any:
+    return house.dataset().match(fo.ViewField("elemental_id") == element)
+
+
+EDITS: dict[str, Callable[[Any, str], Any]] = {
+    "save": lambda house, element: relabel(house.sample(element)),
+    "set_values": lambda house, element: only(house, element).set_values("notes", ["mine"]),
+    "tags": lambda house, element: only(house, element).tag_samples("look again"),
+    "label tags": lambda house, element: only(house, element).tag_labels("look again"),
+    "set_field": lambda house, element: only(house, element).set_field("count", 7).save(),
+    "merge": lambda house, element: house.dataset().merge_samples(
+        [fo.Sample(house.sample(element).filepath, notes="merged")], insert_new=False
+    ),
+}
+
+
+def rename_all(house: Any) -> None:
+    with house.tator.store.write() as db:
+        db.execute("update version set name = 'Gold' where name = 'Baseline' and project = ?", (house.project,))
+        db.execute("update localization_type set name = 'Animal' where project = ? and dtype = 'box'", (house.project,))
+
+
+def change_everything(house: Any, elements: Elements) -> None:
+    """Changes in Tator of every kind that reaches samples."""
+    first, second, third, fourth, *_ = elements(house)
+    house.edit(first, Label="theirs", notes="theirs")
+    house.edit(second, geometry={"x": 0.3})
+    house.delete(third)
+    house.alter_media(house.sample(fourth).media_id, name="renamed.png", attributes={"Station": "M9"})
+    house.box(house.media("new.png"))
+    rename_all(house)
+
+
+def test_after_a_first_import_no_sample_is_touched(village: Any) -> None:
+    village.run()
+    assert touched(village) == set()
+
+
+@pytest.mark.parametrize("compare", ["changes", "full"])
+def test_after_an_import_of_every_kind_of_change_no_sample_is_touched(
+    village: Any, elements: Elements, compare: str
+) -> None:
+    village.run()
+    change_everything(village, elements)
+    result = village.run(compare=compare).as_json()
+    assert (result["created"], result["removed"]) == (1, 1)
+    assert touched(village) == set()
+
+
+def test_after_crops_were_made_anew_no_sample_is_touched(village: Any) -> None:
+    village.run()
+    shutil.rmtree(village.folder / "crops")
+    village.run()
+    village.run(crop_size=16)
+    assert touched(village) == set()
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_by_any_route_is_found_and_nothing_else(village: Any, elements: Elements, edit: str) -> None:
+    village.run()
+    third = elements(village)[2]
+    EDITS[edit](village, third)
+    assert touched(village) == {third}
+
+
+@pytest.mark.parametrize("edit", ["save", "set_values"])
+def test_an_edit_is_found_after_an_import_that_changed_the_others(village: Any, elements: Elements, edit: str) -> None:
+    village.run()
+    *_, last = elements(village)
+    EDITS[edit](village, last)
+    change_everything(village, elements)
+    village.run()
+    assert touched(village) == {last}
+
+
+def test_an_edit_beside_which_theirs_was_merged_is_found(village: Any, elements: Elements) -> None:
+    village.run()
+    first = elements(village)[0]
+    relabel(village.sample(first))
+    village.edit(first, notes="theirs", geometry={"x": 0.3})
+    village.run()
+    sample = village.sample(first)
+    assert (sample.ground_truth.label, sample.notes, sample.box[0]) == ("mine", "theirs", 0.3)
+    assert touched(village) == {first}
+
+
+def test_a_conflict_is_found_until_both_sides_agree(village: Any, elements: Elements) -> None:
+    village.run()
+    first = elements(village)[0]
+    relabel(village.sample(first))
+    village.edit(first, Label="theirs")
+    for _ in range(2):
+        village.run()
+        assert touched(village) == {first}
+    assert village.sample(first).tags == [CONFLICT_TAG]
+    village.edit(first, Label="mine")
+    village.run()
+    assert touched(village) == set()
+
+
+def test_a_deletion_there_of_what_was_edited_here_is_found(village: Any, elements: Elements) -> None:
+    village.run()
+    first = elements(village)[0]
+    relabel(village.sample(first))
+    village.delete(first)
+    village.run()
+    assert touched(village) == {first}
+
+
+def test_an_edit_that_tator_made_too_is_not_found_any_more(village: Any, elements: Elements) -> None:
+    village.run()
+    first = elements(village)[0]
+    relabel(village.sample(first), "both")
+    village.edit(first, Label="both")
+    village.run()
+    assert touched(village) == set()
+
+
+@pytest.mark.parametrize("compare", ["changes", "full"])
+def test_an_edit_made_while_an_import_runs_is_found(
+    village: Any, elements: Elements, edited_meanwhile: Callable[..., Any], compare: str
+) -> None:
+    village.run()
+    first, second, *_ = elements(village)
+    village.edit(first, geometry={"x": 0.3}, score=0.125)
+    village.edit(second, notes="theirs")
+    edited_meanwhile(first, relabel, compare=compare)
+    assert touched(village) == {first}
+    village.run(compare=compare)
+    sample = village.sample(first)
+    assert (sample.ground_truth.label, sample.ground_truth.confidence, sample.box[0]) == ("mine", 0.125, 0.3)
+    assert touched(village) == {first}
+
+
+def test_a_rename_hides_no_edit(village: Any, elements: Elements) -> None:
+    village.run()
+    first = elements(village)[0]
+    relabel(village.sample(first))
+    rename_all(village)
+    village.run()
+    assert village.dataset().distinct("version") == ["Gold"]
+    assert touched(village) == {first}
+
+
+def test_an_import_after_which_nothing_happened_leaves_no_time_behind(village: Any, database: Any) -> None:
+    village.run()
+    id = dataset_id(village.dataset())
+    before = database["tator_sync.stamps"].count_documents({"dataset": id})
+    for compare in ("changes", "full"):
+        village.run(compare=compare)
+    assert database["tator_sync.stamps"].count_documents({"dataset": id}) == before
+
+
+def test_a_crop_that_is_cut_anew_for_an_edited_sample_hides_no_edit(village: Any, elements: Elements) -> None:
+    village.run()
+    first = elements(village)[0]
+    relabel(village.sample(first))
+    Path(village.sample(first).filepath).unlink()
+    village.run()
+    assert Path(village.sample(first).filepath).is_file()
+    assert touched(village) == {first}
