@@ -64,19 +64,24 @@ def counts(found: Mapping[str, Any]) -> str:
     """
     fields = found["fields"]
     named = ", ".join(f"{name} {count:,}" if len(fields) > 1 else name for name, count in fields.items())
-    where = f"go to version {found['version']} as proposals" if found["version"] else "change in Tator"
     said = {
-        "changed": ("localization", f"{where}: {named}"),
-        "created": ("sample", "become localizations in Tator"),
-        "deleted": ("localization", "are deleted in Tator"),
-        "conflicts": ("localization", "are in conflict, and stay as they are on both sides"),
-        "taken": ("sample", "take over what changed in Tator"),
-        "removed": ("sample", "are removed here, because Tator has their localization no more"),
-        "already": ("localization", "have the same change in Tator already"),
-        "deleted_here": ("localization", "stay in Tator, although their sample was deleted here"),
-        "failed": ("sample", "hold something that cannot be sent"),
+        "changed": ("localization", "changes", "change", f"in Tator: {named}"),
+        "created": ("sample", "becomes a localization", "become localizations", "in Tator"),
+        "deleted": ("localization", "is", "are", "deleted in Tator"),
+        "conflicts": ("localization", "is", "are", "in conflict; both sides stay as they are"),
+        "taken": ("sample", "takes", "take", "over what changed in Tator"),
+        "removed": ("sample", "is", "are", "removed here, because it was deleted in Tator"),
+        "already": ("localization", "has", "have", "the same change in Tator already"),
+        "deleted_here": ("localization", "stays", "stay", "in Tator, although the sample was deleted here"),
+        "failed": ("sample", "holds", "hold", "something that cannot be sent"),
     }
-    lines = [f"- **{many(found[name], noun)}** {plain(words)}" for name, (noun, words) in said.items() if found[name]]
+    if found["version"]:
+        said["changed"] = ("localization", "goes", "go", f"to version {found['version']} as a proposal: {named}")
+    lines = [
+        f"- **{many(found[name], noun)}** {one if found[name] == 1 else several} {plain(rest)}"
+        for name, (noun, one, several, rest) in said.items()
+        if found[name]
+    ]
     return "\n".join(lines or ["Nothing to push: no sample was edited since both sides agreed."])
 
 
