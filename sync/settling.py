@@ -1,6 +1,6 @@
 """After writing: theirs is read again, compared with what was meant, and agreed on."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -59,14 +59,17 @@ class Settler:
         if (tags := _undecided(ours, merge.conflicts)) is not None:
             news["tags"] = tags
         news = {key: value for key, value in news.items() if ours.get(key) != value}
+        agreed = replace(base, row=merge.row)
+        # Where the sample takes over nothing, what is agreed on does not depend on who is faster.
+        alike = not merge.news and not merge.conflicts
         self._writer.update(
             planned.name,
             ours,
             news,
-            replace(base, row=merge.row),
+            agreed,
             edited=bool(merge.ours),
             conflict=told(merge.conflicts) if merge.conflicts else None,
-            otherwise=moved(self._values, base, theirs, arrived),
+            otherwise=agreed if alike else moved(self._values, base, theirs, arrived),
         )
         return set(change.fields - arrived)
 
@@ -100,10 +103,17 @@ def arrived_fields(values: ValueMap, theirs: Localization, change: Change) -> fr
         theirs: the row as it is now
         change: what was sent
     """
+    if not change.fields:
+        return frozenset()
     attributes = {**theirs.attributes, **change.attributes, **dict.fromkeys(change.nulls)}
     meant = replace(theirs, attributes=attributes, **change.geometry)
-    now, then = values.comparable(values.values(theirs)), values.comparable(values.values(meant))
+    now, then = (_some(values, row, change.fields) for row in (theirs, meant))
     return frozenset(name for name in change.fields if same(now.get(name), then.get(name)))
+
+
+def _some(values: ValueMap, row: Localization, fields: Collection[str]) -> dict[str, Any]:
+    """Some of a row's values as they are compared."""
+    return values.comparable({name: value for name, value in values.values(row).items() if name in fields})
 
 
 def moved(values: ValueMap, base: BaseRow, theirs: Localization, fields: frozenset[str]) -> BaseRow:
