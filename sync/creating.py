@@ -4,16 +4,18 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
 
 from fiftyone_tator.sync.base import BaseRow
 from fiftyone_tator.sync.documents import DocumentMaker
+from fiftyone_tator.sync.fields import LABEL_FIELD
 from fiftyone_tator.sync.geometry import region
 from fiftyone_tator.sync.journal import Entry, Item, Journal
-from fiftyone_tator.sync.mapping import GEOMETRY, LABEL, field_map
-from fiftyone_tator.sync.merging import AgreedMedias
+from fiftyone_tator.sync.mapping import CONFIDENCE, GEOMETRY, LABEL, field_map
+from fiftyone_tator.sync.merging import AgreedMedias, Merger
 from fiftyone_tator.sync.origin import Origin
 from fiftyone_tator.sync.outgoing import make_change
 from fiftyone_tator.sync.push_results import PushResult
@@ -22,7 +24,7 @@ from fiftyone_tator.sync.snapshot import line
 from fiftyone_tator.sync.stamps import MODIFIED
 from fiftyone_tator.sync.target import Target
 from fiftyone_tator.sync.values import Unsendable
-from fiftyone_tator.tator_client import Localization, LocalizationType, Media, Tator, TatorError
+from fiftyone_tator.tator_client import Localization, LocalizationType, Media, PermissionDenied, Tator, TatorError
 
 
 @dataclass(frozen=True)
@@ -146,12 +148,18 @@ class Creator:
             TatorError: if the server fails; nobody knows what was created then
         """
         types = list(self._target.types.values())
-        outcomes = self._client.create_each(self._target.project.id, [new.spec for new in block], types=types)
-        return {
-            new.element: said(outcome)
-            for new, outcome in zip(block, outcomes, strict=True)
-            if isinstance(outcome, TatorError)
-        }
+        failures: Failures = {}
+        for version in sorted({int(new.spec["version"]) for new in block}):
+            some = [new for new in block if new.spec["version"] == version]
+            outcomes: Sequence[int | TatorError]
+            try:
+                outcomes = self._client.create_each(self._target.project.id, [new.spec for new in some], types=types)
+            except PermissionDenied as reason:
+                outcomes = [reason] * len(some)
+            for new, outcome in zip(some, outcomes, strict=True):
+                if isinstance(outcome, TatorError):
+                    failures[new.element] = said(outcome, "created")
+        return failures
 
     def adopt(self, block: Sequence[New], failures: Failures, result: PushResult) -> int:
         """Makes samples those of the localizations that were created.
@@ -175,24 +183,25 @@ class Creator:
             ):
                 rows[str(row.elemental_id).lower()] = row
         self._learn({row.media for row in rows.values()})
-        created = 0
+        created, clean = 0, self._origin.stamps.other()
         for new in block:
             found = rows.get(new.element)
             if found is None:
                 reason = failures.get(new.element, "Tator accepted it and did not create it. Push again")
                 result.fail(new.element, int(new.spec["version"]), None, [reason])
             else:
-                self._adopt(new.document, found)
+                self._adopt(new.document, found, clean)
                 created += 1
+        self._origin.stamps.keep(clean)
         return created
 
     def _learn(self, medias: set[int]) -> None:
         unknown = sorted(medias - self._medias.keys())
         self._medias.update({media.id: media for media in self._client.medias(self._target.project.id, unknown)})
 
-    def _adopt(self, document: Mapping[str, Any], row: Localization) -> None:
+    def _adopt(self, document: Mapping[str, Any], row: Localization, clean: datetime) -> None:
         """The base first, then the sample: one without the other is found and completed."""
-        origin, maker, media = self._origin, self._documents(), self._medias[row.media]
+        origin, media = self._origin, self._medias[row.media]
         agreed = AgreedMedias(origin.store, origin.values)
         name = agreed.agree(agreed.row(media))
         agreed.flush()
@@ -202,14 +211,30 @@ class Creator:
             row.version, element, row.type, document["_id"], line(row), name, "", 0, suffixed=False, run=ObjectId()
         )
         origin.store.insert([base])
-        fields = {**maker.owned(row, media, region(row, maker.dtype(row))), **maker.of_media(media.attributes)}
-        missing = {name: value for name, value in origin.values.values(row).items() if "." not in name}
-        fields |= {name: value for name, value in missing.items() if name != GEOMETRY and document.get(name) is None}
+        self._fill_in(document, row, base, clean)
+
+    def _fill_in(self, document: Mapping[str, Any], row: Localization, base: BaseRow, clean: datetime) -> None:
+        """Sets what Tator knows of a sample, and nothing that somebody has set meanwhile."""
+        origin, maker, media = self._origin, self._documents(), self._medias[row.media]
+        owned = {**maker.owned(row, media, region(row, maker.dtype(row))), **maker.of_media(media.attributes)}
+        filled = {name: value for name, value in origin.values.values(row).items() if "." not in name}
+        filled |= {name: owned.pop(name, None) for name in ("box", "points")}
+        filled = {k: v for k, v in filled.items() if k != GEOMETRY and v is not None and document.get(k) is None}
+        truth = document.get(LABEL_FIELD)
+        score = origin.values.values(row)[CONFIDENCE]
+        if truth and truth.get("confidence") is None and score is not None:
+            filled[CONFIDENCE] = score
+        now = {**document, **owned, **filled}
+        if CONFIDENCE in filled:
+            now[LABEL_FIELD] = {**now[LABEL_FIELD], "confidence": score}
+        edited = Merger(origin.values).difference(base.row, None, now, None).ours
+        change = {name: {"$literal": value} for name, value in owned.items()}
+        change |= {name: {"$ifNull": [f"${name}", {"$literal": value}]} for name, value in filled.items()}
         as_read = {"_id": document["_id"], MODIFIED: document.get(MODIFIED)}
-        clean = {**fields, MODIFIED: origin.stamps.fresh()}
-        if not origin.samples.update_one(as_read, {"$set": clean}).matched_count:
-            # Somebody went on editing: what Tator owns is set all the same, and the rest is found by the next push.
-            origin.samples.update_one({"_id": document["_id"]}, {"$set": {"elemental_id": element, **fields}})
+        settled = {**change, MODIFIED: {"$literal": clean}}
+        if edited or not origin.samples.update_one(as_read, [{"$set": settled}]).matched_count:
+            # Somebody went on editing: the next push finds that.
+            origin.samples.update_one({"_id": document["_id"]}, [{"$set": change}])
 
     def _documents(self) -> DocumentMaker:
         if self._maker is None:
@@ -230,5 +255,6 @@ class Creator:
         samples = self._origin.samples.find({"_id": {"$in": list(there.values())}}, self._origin.projection())
         documents = {document["_id"]: document for document in samples}
         specs = {spec["elemental_id"]: spec for spec in map(json.loads, entry.changes)}
-        block = [New(documents[sample], specs[element]) for element, sample in there.items() if sample in documents]
+        # A sample that somebody deleted meanwhile gets its base all the same: so it counts as deleted here.
+        block = [New(documents.get(sample, {"_id": sample}), specs[element]) for element, sample in there.items()]
         return self.adopt(block, {}, PushResult(self._origin.dataset.name))

@@ -3,19 +3,22 @@
 import json
 from collections.abc import Mapping, Sequence
 
+import fiftyone as fo
 from bson import ObjectId
 
 from fiftyone_tator.sync.base import BaseRow
 from fiftyone_tator.sync.creating import Creator
+from fiftyone_tator.sync.errors import NotFromTator
 from fiftyone_tator.sync.journal import Entry, Journal
 from fiftyone_tator.sync.origin import Origin
 from fiftyone_tator.sync.outgoing import Change, Way
 from fiftyone_tator.sync.proposing import Proposer
+from fiftyone_tator.sync.push_options import PushOptions
 from fiftyone_tator.sync.push_results import PushResult
 from fiftyone_tator.sync.sending import Tracks
 from fiftyone_tator.sync.settling import arrived_fields, moved
 from fiftyone_tator.sync.target import Target
-from fiftyone_tator.tator_client import Localization, Tator
+from fiftyone_tator.tator_client import Level, Localization, Tator
 
 
 def recover(
@@ -51,6 +54,37 @@ def recover(
             result.recovered += proposer.remember(entry)
         journal.done(entry)
     return samples
+
+
+def finish_pushes(client: Tator, dataset: fo.Dataset) -> None:
+    """Before an import: adopts what pushes that died had created, and agrees on what they changed.
+
+    Otherwise the import would take a localization that one of them created for a new one. All else is left to the next
+    push.
+
+    Args:
+        client: the session with the server
+        dataset: the dataset; nothing is done where no push can have been
+
+    Raises:
+        TatorError: if the server fails
+    """
+    try:
+        origin = Origin.of(dataset)
+    except NotFromTator:
+        return
+    journal = Journal(origin.database, origin.id)
+    entries = list(journal.open())
+    if not entries:
+        return
+    target = Target.of(client, origin, PushOptions(), needed=Level.VIEW_ONLY)
+    creator, tracks = Creator(client, origin, target), Tracks(client, origin.project)
+    for entry in entries:
+        if entry.kind == "create":
+            creator.complete(entry)
+            journal.done(entry)
+        elif entry.kind == "change" and target.level >= Level.CAN_EDIT:
+            _changed(client, origin, tracks, target, entry)
 
 
 def _read(client: Tator, origin: Origin, entry: Entry) -> dict[str, Localization]:

@@ -168,13 +168,14 @@ class Tracks:
             self._client.update_state_members(state.id, add=new, remove=old, in_place=True)
 
 
-def said(reason: TatorError) -> str:
+def said(reason: TatorError, verb: str = "changed") -> str:
     """A refusal as the end of a sentence about a localization.
 
     Args:
         reason: the error
+        verb: what was refused
     """
-    return f"it was not changed: {' '.join(str(reason).split())}"
+    return f"it was not {verb}: {' '.join(str(reason).split())}"
 
 
 def _element(row: Localization) -> str:

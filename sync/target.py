@@ -33,13 +33,14 @@ class Target:
     level: Level
 
     @classmethod
-    def of(cls, client: Tator, origin: Origin, options: PushOptions) -> "Target":
+    def of(cls, client: Tator, origin: Origin, options: PushOptions, *, needed: Level = Level.CAN_EDIT) -> "Target":
         """Asks the server.
 
         Args:
             client: the session with the server
             origin: the dataset
             options: of the push
+            needed: the level that the user needs
 
         Raises:
             InvalidOption: if the dataset is another server's, or there is no such version
@@ -52,7 +53,7 @@ class Target:
                 "or leave the option server out."
             )
         project, level = client.project(origin.project), client.level(origin.project)
-        if level < Level.CAN_EDIT:
+        if level < needed:
             raise NotAllowed(
                 f"You may look at project {project.name!r} on {client.url}, but not edit it. Ask its owner for the "
                 "level Can Edit; your edits stay here until then."

@@ -106,8 +106,11 @@ class Writer:
         news = dict(fields)
         if ours.get(CONFLICT_FIELD) != conflict:
             news[CONFLICT_FIELD] = conflict
+        if "tags" in news:
+            others = [tag for tag in news["tags"] if tag != CONFLICT_TAG]
+            news["tags"] = others if conflict is None else [*others, CONFLICT_TAG]
         change: dict[str, Any] = {"$set": {**news, MODIFIED: self._dirty if edited else self._clean}}
-        if (conflict is not None) != tagged:
+        if (conflict is not None) != tagged and "tags" not in news:
             change["$pull" if tagged else "$addToSet"] = {"tags": CONFLICT_TAG}
         write = None
         # Its time has to say whether the next push looks at it, also where nothing else of it changes.

@@ -126,6 +126,19 @@ def test_a_tag_decides_one_conflict_and_goes(house: Any, boxes: list[str], side:
     assert house.sample(boxes[1]).tags == [CONFLICT_TAG]
 
 
+@pytest.mark.parametrize(("side", "label"), [("ours", "eel"), ("theirs", "cod")])
+def test_a_tag_decides_a_conflict_that_was_shown(house: Any, boxes: list[str], side: str, label: str) -> None:
+    house.edit(boxes[0], Label="cod")
+    relabel(house, boxes[0], "eel")
+    house.push()
+    sample = house.sample(boxes[0])
+    sample.tags.append(f"tator:{side}")
+    sample.save()
+    house.push()
+    sample = house.sample(boxes[0])
+    assert (sample.ground_truth.label, house.row(boxes[0]).attributes["Label"], sample.tags) == (label, label, [])
+
+
 def test_both_changed_alike_writes_nothing_and_is_agreed_on(house: Any, boxes: list[str]) -> None:
     house.edit(boxes[0], Label="eel")
     relabel(house, boxes[0], "eel")

@@ -9,8 +9,9 @@ import pytest
 
 from fiftyone_tator.sandbox.schema import VISIBLE
 from fiftyone_tator.sync.origin import Origin
+from fiftyone_tator.sync.recovering import finish_pushes
 
-MOMENTS = 24
+MOMENTS = 16
 """Moments of death, spread evenly over a push's requests and writes."""
 GROUP, MOVED, SINGLE = range(20), range(20, 48), range(48, 51)
 """Boxes that are relabelled in bulk, that move, each to another place, and that get quotes one by one."""
@@ -250,3 +251,57 @@ def test_a_push_killed_before_a_write_to_the_journal_is_finished(
     told = mortal.push(scene.house, die_on="tator_sync.journal", die_at=write, **OPTIONS)
     assert told["signal"] == 9
     finish(scene, clean)
+
+
+AGAIN = (GROUP[0], GROUP[1], MOVED[0], SINGLE[0], OURS, NEW)
+
+
+@pytest.mark.parametrize("write", [4, 5, 7, 8, 10, 11, 13, 14])
+def test_what_is_edited_again_after_a_kill_arrives(scene: Scene, mortal: Any, clean: Any, write: int) -> None:
+    mortal.push(scene.house, die_on="tator_sync.journal", die_at=write, **OPTIONS)
+    scene.edit("ground_truth.label", dict.fromkeys(AGAIN, "ray"))
+    scene.edit("box", {MOVED[1]: [0.7, 0.7, 0.2, 0.2], NEW: [0.6, 0.6, 0.2, 0.2]})
+    scene.edit("notes", {SINGLE[1]: "new", MOVED[3]: "new"})
+    result = scene.house.push(**OPTIONS)
+    assert (result.failed, result.conflicts) == (0, 3)
+    there, ours = scene.theirs(), scene.ours()
+    assert {there[number]["Label"] for number in AGAIN} == {"ray"}
+    assert {ours[number]["ground_truth"]["label"] for number in AGAIN} == {"ray"}
+    assert [there[number]["x"] for number in (MOVED[1], NEW)] == [0.7, 0.6]
+    assert [there[number]["notes"] for number in (SINGLE[1], MOVED[3])] == ["new", "new"]
+    scene.check_track()
+    scene.check_journal()
+    assert all(count <= clean["marks"][number] + 1 for number, count in scene.marks().items())
+    assert scene.house.push(**OPTIONS).changed == 0
+
+
+_NEEDS = "import_project has to call recovering.finish_pushes first, or a localization gets a second sample"
+
+
+@pytest.mark.parametrize(
+    "write", [pytest.param(4, marks=pytest.mark.xfail(strict=True, reason=_NEEDS)), 5, 7, 10, 13, 16]
+)
+def test_an_import_after_a_kill_changes_nothing_of_it(scene: Scene, mortal: Any, clean: Any, write: int) -> None:
+    mortal.push(scene.house, die_on="tator_sync.journal", die_at=write, **OPTIONS)
+    import_and_finish(scene, clean)
+
+
+@pytest.mark.parametrize("write", [4, 10, 11])
+def test_what_a_killed_push_created_is_adopted_before_an_import(
+    scene: Scene, mortal: Any, clean: Any, write: int
+) -> None:
+    mortal.push(scene.house, die_on="tator_sync.journal", die_at=write, **OPTIONS)
+    finish_pushes(scene.house.client("viewer" if write == 4 else "editor"), scene.house.dataset())
+    import_and_finish(scene, clean)
+
+
+def import_and_finish(scene: Scene, clean: Any) -> None:
+    scene.house.run()
+    scene.house.push(**OPTIONS)
+    assert scene.theirs() == clean["theirs"]
+    assert scene.marks() == clean["marks"]
+    assert scene.base() == clean["base"]
+    labels = {number: document["ground_truth"]["label"] for number, document in scene.ours().items()}
+    assert labels == {number: document["ground_truth"]["label"] for number, document in clean["ours"].items()}
+    scene.check_track()
+    scene.check_journal()
