@@ -54,8 +54,8 @@ def target_of(ctx: Any) -> str:
     if chosen is not None:
         return str(chosen)
     if ctx.selected:
-        return ViewTarget.SELECTED_SAMPLES
-    return ViewTarget.CURRENT_VIEW if ctx.has_custom_view else ViewTarget.DATASET
+        return str(ViewTarget.SELECTED_SAMPLES)
+    return str(ViewTarget.CURRENT_VIEW if ctx.has_custom_view else ViewTarget.DATASET)
 
 
 def is_whole(ctx: Any, target: str) -> bool:

@@ -164,5 +164,5 @@ class PushToTator(foo.Operator):  # type: ignore[misc]
 
 def _target(view: Any, selected: Sequence[str] | None) -> str:
     if selected is not None:
-        return ViewTarget.SELECTED_SAMPLES
-    return ViewTarget.DATASET if view is None else ViewTarget.CURRENT_VIEW
+        return str(ViewTarget.SELECTED_SAMPLES)
+    return str(ViewTarget.DATASET if view is None else ViewTarget.CURRENT_VIEW)

@@ -275,7 +275,7 @@ def test_a_server_that_fails_is_told_in_the_form_and_in_place_of_the_result(
     reef: Reef, push: PushForm, page: Any, tator: Any
 ) -> None:
     push.visit(reef).open().sees("2 localizations change")
-    tator.faults.arm("* /rest/Localization", "fail", status=403, times=0)
+    tator.faults.arm("PUT /rest/Localizations", "fail", status=403, times=0)
     push.submit().sees("The push stopped")
     assert "Traceback" not in page.inner_text("body")
     tator.faults.arm("* /rest/Project", "fail", status=403, times=0)
