@@ -12,7 +12,7 @@ from bson import ObjectId
 from fiftyone_tator.sync.base import BaseRow
 from fiftyone_tator.sync.documents import DocumentMaker
 from fiftyone_tator.sync.fields import LABEL_FIELD
-from fiftyone_tator.sync.geometry import region
+from fiftyone_tator.sync.geometry import shape
 from fiftyone_tator.sync.journal import Entry, Item, Journal
 from fiftyone_tator.sync.mapping import CONFIDENCE, GEOMETRY, LABEL, field_map
 from fiftyone_tator.sync.merging import AgreedMedias, Merger
@@ -216,7 +216,9 @@ class Creator:
     def _fill_in(self, document: Mapping[str, Any], row: Localization, base: BaseRow, clean: datetime) -> None:
         """Sets what Tator knows of a sample, and nothing that somebody has set meanwhile."""
         origin, maker, media = self._origin, self._documents(), self._medias[row.media]
-        owned = {**maker.owned(row, media, region(row, maker.dtype(row))), **maker.of_media(media.attributes)}
+        place = shape(row, maker.dtype(row))
+        x, y, width, height = (0.0, 0.0, 0.0, 0.0) if place is None else place.fields()["box"]
+        owned = {**maker.owned(row, media, (x, y, width, height)), **maker.of_media(media.attributes)}
         filled = {name: value for name, value in origin.values.values(row).items() if "." not in name}
         filled |= {name: owned.pop(name, None) for name in ("box", "points")}
         filled = {k: v for k, v in filled.items() if k != GEOMETRY and v is not None and document.get(k) is None}

@@ -102,6 +102,16 @@ class Planner:
         settled = self._edits.settled(samples)
         return Block(Touched(), self._plan(settled))
 
+    def anew(self, planned: Sequence[Planned], theirs: Mapping[str, Localization]) -> list[Planned]:
+        """Those that somebody changed in Tator since they were planned, planned anew.
+
+        Args:
+            planned: localizations of one version
+            theirs: their rows as they are now, by elemental id
+        """
+        now = [(each, theirs.get(each.base.elemental_id)) for each in planned]
+        return [self._one(each.base, each.ours, row) for each, row in now if row != each.theirs]
+
     def _plan(self, edited: Sequence[tuple[BaseRow, dict[str, Any] | None]]) -> list[Planned]:
         theirs = self._theirs([base for base, _ in edited])
         return [self._one(base, ours, theirs.get(base.identity)) for base, ours in edited]

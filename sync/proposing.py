@@ -18,11 +18,12 @@ from fiftyone_tator.sync.push_results import PushResult
 from fiftyone_tator.sync.sending import said
 from fiftyone_tator.sync.snapshot import line
 from fiftyone_tator.sync.target import Target
-from fiftyone_tator.tator_client import Localization, Tator, TatorError, Version
+from fiftyone_tator.tator_client import Localization, PermissionDenied, Tator, TatorError, Version
 
 COLLECTION = "tator_sync.proposals"
 
 _BATCH = 500
+_NOT_DONE = "Tator accepted the proposal and did not make it. Push again"
 _CHANGED = "somebody changed the proposal in version {!r}. Push with conflicts: ours to write over it, or leave it"
 
 
@@ -92,22 +93,30 @@ class Proposer:
             texts = [json.dumps(one) for one in block]
             entry = journal.out(push, "propose", "creation", self._version.id, medias, texts, items)
             types = list(self._target.types.values())
-            outcomes = self._client.create_each(self._target.project.id, block, types=types)
+            outcomes: Sequence[int | TatorError]
+            try:
+                outcomes = self._client.create_each(self._target.project.id, block, types=types)
+            except PermissionDenied as reason:
+                outcomes = [reason] * len(block)
             journal.back(entry, sum(isinstance(outcome, TatorError) for outcome in outcomes))
-            result.changed += self.remember(entry)
+            arrived = self.remember(entry)
+            result.changed += len(arrived)
             for one, outcome in zip(block, outcomes, strict=True):
+                element = one["elemental_id"]
                 if isinstance(outcome, TatorError):
-                    result.fail(one["elemental_id"], self._version.id, one["elemental_id"], [said(outcome)])
+                    result.fail(element, self._version.id, element, [said(outcome, "proposed")])
+                elif element.lower() not in arrived:
+                    result.fail(element, self._version.id, element, [_NOT_DONE])
             journal.done(entry)
 
-    def remember(self, entry: Entry) -> int:
+    def remember(self, entry: Entry) -> set[str]:
         """Remembers the proposals of a batch that are there as they were sent.
 
         Args:
             entry: of the journal
 
         Returns:
-            how many are
+            their elemental ids
         """
         rows = self._read([item.element for item in entry.items])
         sent = {one["elemental_id"]: one for one in map(json.loads, entry.changes)}
@@ -121,7 +130,7 @@ class Proposer:
         ]
         if writes:
             self._made.bulk_write(writes, ordered=False)
-        return len(arrived)
+        return {str(row.elemental_id).lower() for row in arrived}
 
     def _key(self, element: str) -> dict[str, Any]:
         return {"dataset": self._origin.id, "version": self._version.id, "elemental_id": element.lower()}

@@ -14,10 +14,10 @@ import fiftyone as fo
 from bson import ObjectId
 
 from fiftyone_tator.media.folders import ProjectFolder, data_root
-from fiftyone_tator.sync.base import BaseRow
 from fiftyone_tator.sync.creating import Creator
 from fiftyone_tator.sync.dataset import INFO, now_text
-from fiftyone_tator.sync.journal import Item, Journal, Kind
+from fiftyone_tator.sync.deleting import Deleter
+from fiftyone_tator.sync.journal import Item, Journal
 from fiftyone_tator.sync.lease import Lease
 from fiftyone_tator.sync.mapping import shown
 from fiftyone_tator.sync.merging import AgreedMedias
@@ -216,10 +216,11 @@ class Push(Preview):
         origin.store.prepare()
         self._journal = Journal(database, origin.id)
         self._journal.prepare()
+        self._id = ObjectId()
         self._tracks = Tracks(client, project)
         self._creator = Creator(client, origin, target)
+        self._deleter = Deleter(client, origin, self._journal, self._id, self._result)
         unfinished = recover(client, origin, self._journal, self._tracks, target, self._result)
-        self._id = ObjectId()
         self._local = ImportResult(origin.dataset.name)
         folder = ProjectFolder.of(data_root(), project, origin.server)
         agreed = AgreedMedias(origin.store, origin.values)
@@ -311,6 +312,20 @@ class Push(Preview):
             self._result.removed += 1
 
     def _batch(self, batch: Batch, version: int, planned: Mapping[str, Planned]) -> None:
+        """Sends a batch, without what somebody changed in Tator since it was planned: that is planned anew."""
+        elements = [str(item.theirs.elemental_id) for item in batch.items]
+        anew = self._planner.anew([planned[element] for element in elements], self._read(version, elements))
+        stale = {each.base.elemental_id for each in anew}
+        rest = [item for item in batch.items if item.theirs.elemental_id not in stale]
+        if rest:
+            self._send(Batch(batch.way, rest), version, planned)
+        for each in anew:
+            if each.side == "leave" and each.difference.is_conflict:
+                self._undecided(each)
+        if anew:
+            self._version(version, anew)
+
+    def _send(self, batch: Batch, version: int, planned: Mapping[str, Planned]) -> None:
         keys = [change.key for change in batch.changes]
         changes = list(dict.fromkeys(keys))
         places = {key: place for place, key in enumerate(changes)}
@@ -364,37 +379,12 @@ class Push(Preview):
 
     def _delete(self, planned: Sequence[Planned]) -> None:
         super()._delete(planned)
-        self._result.deleted -= sum(map(self._goes, planned))
-        both = [each.base.identity for each in planned if each.difference.existence is Existence.DELETED_BOTH]
-        back = [each.base.identity for each in planned if self._comes_back(each)]
-        self._origin.store.remove([*both, *back])
-        if back:
-            self._result.notes.add(
-                "Deleted here, changed in Tator: the next import brings it back", [element for _, element in back]
-            )
         going = [each.base for each in planned if self._goes(each)]
-        for version in sorted({base.version for base in going}):
-            of_version = [base for base in going if base.version == version]
-            for start in range(0, len(of_version), 500):
-                self._delete_batch(version, of_version[start : start + 500])
+        self._result.deleted -= len(going)
+        self._deleter.forget([each for each in planned if each.difference.existence is Existence.DELETED_BOTH])
+        self._deleter.bring_back([each for each in planned if self._comes_back(each)])
+        self._deleter.delete(going, self._tracker)
 
     def _comes_back(self, planned: Planned) -> bool:
         changed = planned.difference.existence is Existence.DELETED_HERE_CHANGED_THERE
         return changed and self._options.deletions and planned.side == "theirs"
-
-    def _delete_batch(self, version: int, rows: Sequence[BaseRow]) -> None:
-        items = [Item(row.elemental_id, row.sample) for row in rows]
-        elements = [row.elemental_id for row in rows]
-        kind: Kind = "delete"
-        self._tracker.advance(0)
-        entry = self._journal.out(self._id, kind, "delete", version, [], [], items)
-        self._client.delete_localizations(self._target.project.id, version, elements)
-        self._journal.back(entry, 0)
-        left = self._read(version, elements)
-        gone = [row for row in rows if row.elemental_id not in left]
-        self._origin.store.remove([row.identity for row in gone])
-        self._result.deleted += len(gone)
-        for row in rows:
-            if row.elemental_id in left:
-                self._result.fail(row.elemental_id, version, row.elemental_id, ["Tator did not delete it. Push again"])
-        self._journal.done(entry)

@@ -51,7 +51,7 @@ def recover(
             samples += [item.sample for item in entry.items]
         elif entry.version in target.versions:
             proposer = Proposer(client, origin, target, target.versions[entry.version], overwrite=False)
-            result.recovered += proposer.remember(entry)
+            result.recovered += len(proposer.remember(entry))
         journal.done(entry)
     return samples
 
