@@ -26,6 +26,7 @@ from fiftyone_tator.tator_client import Localization, Media
 _BLOCK = 2_000
 _FLUSH = 1_000
 _CROPS_A_PICTURE = 4_096
+_ORPHAN = "They have a sample, but what was agreed on with Tator is missing; import once with the option rebuild"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,8 @@ class Applier:
         """Compares a block with the base; returns the crops that are needed."""
         base = {} if self._first else self._store.find(_identity(entry.row) for entry in block)
         paths = self._paths([known.sample for known in base.values()])
-        elsewhere = self._elsewhere([e.row.elemental_id or "" for e in block if _identity(e.row) not in base])
+        unknown = [e.row.elemental_id or "" for e in block if _identity(e.row) not in base]
+        elsewhere, orphans = self._elsewhere(unknown), self._orphans(unknown)
         crops: list[tuple[Media, Wanted]] = []
         doubtful: list[tuple[Entry, BaseRow, Media | None, Wanted | None]] = []
         for entry in block:
@@ -150,7 +152,9 @@ class Applier:
                 self._result.deleted_here += 1
                 continue
             media, wanted = self._wanted(entry, known, elsewhere)
-            if known is None:
+            if known is None and (self._maker.versions[entry.row.version], entry.row.elemental_id) in orphans:
+                self._leave(_ORPHAN, [_name(entry.row, media)])
+            elif known is None:
                 if media is not None and wanted is not None:
                     crops.append((media, wanted))
             elif self._is_settled(entry, known, media, wanted, paths[known.sample]):
@@ -189,6 +193,14 @@ class Applier:
             return set()
         versions = [int(version) for version in self._dataset.info[INFO]["versions"]]
         return self._store.plainly_named(elements, versions)
+
+    def _orphans(self, elements: Sequence[str]) -> set[tuple[str, str]]:
+        """Samples of localizations that are not known: version and elemental id."""
+        if self._first or not elements:
+            return set()
+        query = {"elemental_id": {"$in": list(elements)}}
+        found = self._samples.find(query, {"version": True, "elemental_id": True})
+        return {(document.get("version"), document["elemental_id"]) for document in found}
 
     def _wanted(self, entry: Entry, known: BaseRow | None, elsewhere: set[str]) -> tuple[Media | None, Wanted | None]:
         row = entry.row

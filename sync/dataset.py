@@ -10,6 +10,7 @@ from fiftyone.core.dataset import _validate_dataset_name
 from fiftyone.core.odm import create_field, get_db_conn
 
 from fiftyone_tator.media.folders import safe_name
+from fiftyone_tator.sync.base import BaseStore
 from fiftyone_tator.sync.errors import InvalidOption, NotFromTator
 from fiftyone_tator.sync.fields import LABEL_FIELD, Field, FieldMap
 from fiftyone_tator.sync.scope import Scope
@@ -19,6 +20,7 @@ FORMAT = 1
 LAYOUT = "crops"
 CONFLICT_TAG = "tator:conflict"
 CONFLICT_FIELD = "tator_conflict"
+REBUILDING = "rebuilding"
 CLAIMS = "tator_sync.crop_folders"
 
 _KINDS: dict[str, Any] = {
@@ -73,19 +75,20 @@ OWNED = frozenset({*_OWN} - {LABEL_FIELD, "box"})
 """Fields that say what Tator says; FiftyOne keeps people from editing them."""
 
 
-def open_dataset(name: str, scope: Scope) -> fo.Dataset | None:
+def open_dataset(name: str, scope: Scope, *, rebuild: bool = False) -> fo.Dataset | None:
     """Loads a dataset to import into, if there is one.
 
     Args:
         name: the dataset's name
         scope: what shall be imported
+        rebuild: whether it may lack what was agreed on with Tator
 
     Returns:
         the dataset, or None
 
     Raises:
         InvalidOption: if a new dataset cannot have this name
-        NotFromTator: if it holds something else than crops of this project of this server
+        NotFromTator: if it holds something else than crops of this project of this server, or lacks what was agreed on
     """
     if not fo.dataset_exists(name):
         _check_name(name)
@@ -98,11 +101,6 @@ def open_dataset(name: str, scope: Scope) -> fo.Dataset | None:
         if len(dataset) == 0 and not dataset.info:
             return dataset
         raise NotFromTator(f"Dataset {name!r} exists and does not come from Tator. {advice}")
-    if info.get("dataset") not in (None, str(dataset_id(dataset))):
-        raise NotFromTator(
-            f"Dataset {name!r} is a copy of an imported one: what was agreed on with Tator belongs to the original. "
-            "Import into that, or choose another dataset name."
-        )
     if info.get("layout") != LAYOUT or info.get("format") != FORMAT:
         raise NotFromTator(f"Dataset {name!r} was made in another way (layout {info.get('layout')!r}). {advice}")
     if info["server"] != scope.url or info["project"]["id"] != scope.project.id:
@@ -110,7 +108,30 @@ def open_dataset(name: str, scope: Scope) -> fo.Dataset | None:
             f"Dataset {name!r} comes from project {info['project']['name']!r} on {info['server']}, "
             f"not from {scope.project.name!r} on {scope.url}. {advice}"
         )
+    if not rebuild and (reason := lacks_base(dataset)):
+        raise NotFromTator(
+            f"Dataset {name!r} {reason}. Import with the option rebuild: it compares every sample with Tator, tags "
+            "what differs as a conflict, and from then on imports are as usual. Or choose another dataset name."
+        )
     return dataset
+
+
+def lacks_base(dataset: fo.Dataset) -> str | None:
+    """Why nobody knows what was agreed on with Tator for a dataset's samples, as the end of a sentence; None if it is
+    known.
+
+    Args:
+        dataset: the dataset
+    """
+    info, database = dataset.info.get(INFO, {}), get_db_conn()
+    if info.get("dataset") not in (None, str(dataset_id(dataset))):
+        return "is a copy of an imported one, and what was agreed on with Tator belongs to the original"
+    if info.get(REBUILDING):
+        return "is being rebuilt, and that did not come to its end"
+    samples = database[dataset._sample_collection_name]
+    if BaseStore(database, dataset_id(dataset)).count() or not samples.find_one({"elemental_id": {"$type": "string"}}):
+        return None
+    return "comes from Tator, but what was agreed on with Tator is missing"
 
 
 def _check_name(name: str) -> None:

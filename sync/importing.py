@@ -37,6 +37,7 @@ from fiftyone_tator.sync.medias import MediaBook
 from fiftyone_tator.sync.options import ImportOptions
 from fiftyone_tator.sync.progress import Report, Tracker
 from fiftyone_tator.sync.reading import Memory, Reader, Theirs
+from fiftyone_tator.sync.rebuilding import Rebuilder, disown, widened
 from fiftyone_tator.sync.remembering import FEED, MemoryStore, about
 from fiftyone_tator.sync.renaming import rename
 from fiftyone_tator.sync.results import ImportResult
@@ -101,7 +102,7 @@ def import_project(
     Raises:
         InvalidOption: if the options name what the server does not have
         NothingToImport: if there is nothing, and there was nothing before
-        NotFromTator: if the dataset is another project's, or nothing of Tator's
+        NotFromTator: if the dataset is another project's, nothing of Tator's, or lacks what was agreed on
         Busy: if somebody else writes to the dataset
         IncompleteAnswer: if the server's lists disagree with its counts; the dataset is untouched then
         TatorError: if the server fails
@@ -132,7 +133,9 @@ class _Run:
     cutters: Executor | None = None
 
     def execute(self) -> ImportResult:
-        existing = datasets.open_dataset(self.name, self.scope)
+        existing = datasets.open_dataset(self.name, self.scope, rebuild=self.options.rebuild)
+        if existing is not None and self.options.rebuild:
+            self.scope = widened(self.client, self.options, existing, self.scope)
         fields = self.scope.fields(
             label_attribute=self.options.label_attribute,
             existing=datasets.existing_fields(existing),
@@ -184,7 +187,7 @@ class _Run:
 
     def _memory(self, existing: fo.Dataset | None, fields: FieldMap) -> tuple[Memory | None, str | None]:
         """What to go on from, or None and why there is nothing."""
-        if existing is None or self.options.compare == "full":
+        if existing is None or self.options.rebuild or self.options.compare == "full":
             return None, None
         info = existing.info.get(datasets.INFO, {})
         memory = self._memories(existing).load(info)
@@ -234,7 +237,10 @@ class _Run:
         store = BaseStore(foo.get_db_conn(), datasets.dataset_id(dataset))
         store.prepare()
         store.forget_other_datasets()
-        run = ObjectId()
+        result, run = ImportResult(self.name, compared=theirs.compared), ObjectId()
+        maker = DocumentMaker(self.scope, fields, datasets.dataset_id(dataset))
+        if self.options.rebuild and len(dataset):
+            self._rebuild(dataset, store, maker, theirs, selection, result)
         recovering = "unfinished_run" in dataset.info.get(datasets.INFO, {})
         info = datasets.describe(self.scope, fields, dataset.info.get(datasets.INFO))
         self.folder = replace(self.folder, crops=datasets.crops_folder(dataset, self.scope))
@@ -245,9 +251,7 @@ class _Run:
         # The record of our fields comes first: a field without a record would be taken for somebody else's.
         datasets.save_info(dataset, {**info, "unfinished_run": str(run)})
         datasets.declare(dataset, self.scope, fields)
-        result = ImportResult(self.name, compared=theirs.compared)
         selection.without_identity = theirs.without_identity
-        maker = DocumentMaker(self.scope, fields, datasets.dataset_id(dataset))
         applier = Applier(dataset, store, maker, selection, self.folder, style, run, result)
         self._bring_in(applier, theirs, style)
         if recovering:
@@ -260,6 +264,21 @@ class _Run:
         info["label_schemas"] = schemas.publish(dataset, self.scope, fields, info.get("label_schemas"))
         self._finish(dataset, info, result, self._remember(dataset, store, fields, theirs, applier.again))
         return result
+
+    def _rebuild(
+        self,
+        dataset: fo.Dataset,
+        store: BaseStore,
+        maker: DocumentMaker,
+        theirs: Theirs,
+        selection: Selection,
+        result: ImportResult,
+    ) -> None:
+        """Makes the base whole; what the dataset says of itself until then is saved with the first step after this."""
+        disown(dataset)
+        rebuilder = Rebuilder(self.client, self.scope, dataset, store, maker, selection.medias, result)
+        theirs.deleted += rebuilder.rebuild(theirs.snapshot)
+        dataset.info[datasets.INFO].pop(datasets.REBUILDING)
 
     def _bring_in(self, applier: Applier, theirs: Theirs, style: CropStyle) -> None:
         self.tracker.stage("Cutting crops", len(theirs.snapshot), _CROPPING)

@@ -329,6 +329,43 @@ def test_what_an_edit_here_kept_out_is_read_again(village: Any, elements: Elemen
     assert (sample.ground_truth.label, sample.ground_truth.confidence, sample.box[0]) == ("mine", 0.125, 0.3)
 
 
+# ---------------------------------------------------------------------- killed at any moment
+
+MOMENTS = 8
+
+
+@pytest.fixture(scope="module")
+def killed(shared_house: Any, mortal: Any) -> Any:
+    """Datasets to kill a feed of, all alike; what each shall become, and after how many steps."""
+    house = shared_house
+    media = [house.media(f"img_{number}.png") for number in range(3)]
+    plain = house.boxes(*(house.spec(media[n // 3], x=0.1 * n) for n in range(8)))
+    names = ("wanted", *(f"feed-{moment}" for moment in range(MOMENTS)))
+    for name in names:
+        house.run(dataset_name=name, root=house.root / name)
+        for element in plain[:2]:
+            relabel(house.sample(element, name), "ours")
+    house.edit(plain[0], Label="theirs", notes="theirs")
+    house.edit(plain[2], Label="theirs")
+    house.edit(plain[3], geometry={"x": 0.0})
+    house.delete(plain[1], plain[4])
+    house.boxes(house.spec(media[0]), house.spec(house.media("new.png")))
+    told = mortal.run(house, dataset_name="wanted", root=house.root / "wanted", compare="auto")
+    assert told["result"]["compared"] == "changes"
+    house.steps, house.wanted = told["step"], house.everything("wanted")
+    return house
+
+
+@pytest.mark.parametrize("moment", range(MOMENTS))
+def test_a_feed_that_was_killed_is_completed_by_the_next_import(killed: Any, mortal: Any, moment: int) -> None:
+    name, at = f"feed-{moment}", 1 + moment * killed.steps // MOMENTS
+    told = mortal.run(killed, dataset_name=name, root=killed.root / name, compare="auto", die_at=at)
+    assert told["signal"] == 9
+    pull(killed, dataset_name=name, root=killed.root / name)
+    assert killed.everything(name) == killed.wanted, told["died"]
+    assert pull(killed, dataset_name=name, root=killed.root / name)["compared"] == "changes"
+
+
 # ---------------------------------------------------------------------- the id to go on from
 
 
