@@ -56,8 +56,9 @@ class World:
         self.ours: list[dict[str, Any] | None] = [dict(start) for _ in self.elements]
         self.run()
 
-    def run(self) -> Any:
-        return self.house.run(dataset_name=self.name, versions=[self.version], root=self.house.root / self.name)
+    def run(self, compare: str = "full") -> Any:
+        root = self.house.root / self.name
+        return self.house.run(dataset_name=self.name, versions=[self.version], root=root, compare=compare)
 
     def change_there(self, box: int, name: str, value: Any) -> None:
         element, row = self.elements[box], self.theirs[box]
@@ -153,3 +154,41 @@ def test_every_change_of_one_side_arrives_and_conflicts_keep_ours(place: Any, st
     assert place.stored(world.name) == before
     assert (again.created, again.updated, again.removed) == (0, 0, 0)
     world.forget()
+
+
+pulls = st.lists(st.tuples(side, side, st.sampled_from(["auto", "changes", "full"])), min_size=1, max_size=4)
+
+
+def values_of(world: World) -> dict[str, Any]:
+    """What people see of a dataset, in a form to compare."""
+    kept = ("ground_truth", "notes", "verified", "quality", "tags", "tator_conflict", "box", "tator_modified_at")
+    documents = world.house.documents(world.name)
+    return {e: {name: d.get(name) for name in kept} for (_, e), d in documents.items()}
+
+
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
+@given(story=pulls)
+def test_reading_changes_in_between_ends_as_comparing_everything_each_time(place: Any, story: Any) -> None:
+    world = World(place)
+    twin = Twin(world)
+    for there, here, compare in story:
+        for box, (name, value) in there:
+            world.change_there(box, name, value)
+        for box, (name, value) in here:
+            if world.elements[box] in world.house.dataset(world.name).values("elemental_id"):
+                world.change_here(box, name, value)
+                twin.change_here(box, name, value)
+        world.run(compare=compare)
+        twin.run()
+        assert values_of(world) == values_of(twin)
+    world.forget()
+    twin.forget()
+
+
+class Twin(World):
+    """Another dataset of a world's project."""
+
+    def __init__(self, world: World) -> None:
+        self.house, self.name, self.version, self.elements = world.house, next(_names), world.version, world.elements
+        self.theirs, self.ours = [None] * BOXES, [dict(row or {}) for row in world.ours]
+        self.run()
