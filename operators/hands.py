@@ -6,6 +6,9 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
+from bson import ObjectId
+from fiftyone.core.json import stringify
+from fiftyone.core.odm import get_db_conn
 from fiftyone.operators.executor import ExecutionError
 from pymongo.errors import PyMongoError
 
@@ -13,6 +16,9 @@ from fiftyone_tator.operators.running import OperatorFailed, explain, from_app, 
 from fiftyone_tator.sync.errors import InvalidOption
 from fiftyone_tator.sync.hands import check_from_tator, is_from_tator
 from fiftyone_tator.tator_client import TatorError
+
+UPDATE_SAMPLE = "@tator/sync/update_sample"
+"""Shows the open sample as it is now; in ``app/operators.js``."""
 
 GRID, SAMPLE = types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, types.Places.SAMPLES_VIEWER_ACTIONS
 
@@ -66,11 +72,12 @@ def form(ctx: Any, title: str, button: str, fill: Callable[[types.Object, list[s
         fill: adds the fields, given how the form begins and the ids of the samples
 
     Returns:
-        the form; with a reason and without fields where nothing can be done. Python callers have none, and are told
+        the form; with a reason and without fields where nothing can be done. Who runs the operator without it is told
         by :func:`answer` what is wrong.
     """
     inputs = types.Object()
-    if not from_app(ctx):
+    # Before it runs an operator, FiftyOne resolves its form again, and would refuse a closed one without saying why.
+    if ctx.request_params.get("target") != "inputs":
         return types.Property(inputs)
     try:
         check_from_tator(ctx.dataset)
@@ -112,6 +119,20 @@ def answer(ctx: Any, work: Callable[[], Mapping[str, Any]]) -> dict[str, Any] | 
             raise OperatorFailed(explain(error)) from None
         ctx.ops.notify(explain(error), variant="error")
         return None
+
+
+def refresh(ctx: Any) -> None:
+    """Makes the App show edited samples as they are now: the open one, else all of the grid.
+
+    Args:
+        ctx: the execution context
+    """
+    if not ctx.current_sample:
+        # Reloading the samples alone leaves the labels in the grid as they were.
+        ctx.ops.reload_dataset()
+        return
+    sample = get_db_conn()[ctx.dataset._sample_collection_name].find_one({"_id": ObjectId(ctx.current_sample)})
+    ctx.trigger(UPDATE_SAMPLE, {"sample": stringify(sample)})
 
 
 def call(

@@ -11,7 +11,7 @@ from fiftyone_tator.operators.hands import GRID, SAMPLE, answer, call, chosen, p
 from fiftyone_tator.sync.hands import addresses
 
 OPEN_URL = "@tator/sync/open_url"
-"""Opens an address in a new tab; in ``app/open_url.js``, since no operator of the App itself does."""
+"""Opens an address in a new tab; in ``app/operators.js``, since no operator of the App itself does."""
 
 _MOST_LINKS = 100
 

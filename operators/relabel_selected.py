@@ -7,7 +7,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from fiftyone_tator.operators.hands import GRID, SAMPLE, answer, call, chosen, count, form, placement
+from fiftyone_tator.operators.hands import GRID, SAMPLE, answer, call, chosen, count, form, placement, refresh
 from fiftyone_tator.sync.hands import labels, relabel
 
 
@@ -57,7 +57,7 @@ class RelabelSelected(foo.Operator):  # type: ignore[misc]
             label = ctx.params.get("label")
             edited = relabel(ctx.dataset, label, chosen(ctx))
             ctx.ops.notify(edited.sentence(f"labelled {label}"), variant="success")
-            ctx.ops.reload_samples()
+            refresh(ctx)
             return edited.as_json()
 
         return answer(ctx, work)

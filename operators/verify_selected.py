@@ -7,7 +7,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from fiftyone_tator.operators.hands import GRID, SAMPLE, answer, call, chosen, count, form, placement
+from fiftyone_tator.operators.hands import GRID, SAMPLE, answer, call, chosen, count, form, placement, refresh
 from fiftyone_tator.sync.errors import InvalidOption
 from fiftyone_tator.sync.hands import bool_attributes, is_from_tator, verified_attribute, verify
 
@@ -63,7 +63,7 @@ class VerifySelected(foo.Operator):  # type: ignore[misc]
             edited = verify(ctx.dataset, chosen(ctx), attribute=attribute, value=value)
             name, _ = verified_attribute(ctx.dataset, attribute)
             ctx.ops.notify(edited.sentence(name if value else f"not {name}"), variant="success")
-            ctx.ops.reload_samples()
+            refresh(ctx)
             return edited.as_json()
 
         return answer(ctx, work)

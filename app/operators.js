@@ -1,4 +1,4 @@
-// The one thing that the App cannot do for a Python operator: open an address in a new tab.
+// What the App can do for a person, but offers no operator for.
 (function () {
   const { Operator, OperatorConfig, registerOperator } = window.__foo__;
 
@@ -19,5 +19,21 @@
     }
   }
 
+  // The App keeps the sample that is open; reloading the grid or the dataset does not change what it shows.
+  class UpdateSample extends Operator {
+    get config() {
+      return new OperatorConfig({ name: "update_sample", label: "Show a sample as it is now", unlisted: true });
+    }
+
+    useHooks() {
+      return { refresh: window.__fos__.useRefreshSample() };
+    }
+
+    async execute({ hooks, params }) {
+      hooks.refresh(params.sample);
+    }
+  }
+
   registerOperator(OpenUrl, "@tator/sync");
+  registerOperator(UpdateSample, "@tator/sync");
 })();
