@@ -153,7 +153,9 @@ class Creator:
             some = [new for new in block if new.spec["version"] == version]
             outcomes: Sequence[int | TatorError]
             try:
-                outcomes = self._client.create_each(self._target.project.id, [new.spec for new in some], types=types)
+                outcomes = self._client.create_each(
+                    self._target.project.id, [new.spec for new in some], types=types, repeat=False
+                )
             except PermissionDenied as reason:
                 outcomes = [reason] * len(some)
             for new, outcome in zip(some, outcomes, strict=True):

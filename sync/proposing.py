@@ -95,7 +95,7 @@ class Proposer:
             types = list(self._target.types.values())
             outcomes: Sequence[int | TatorError]
             try:
-                outcomes = self._client.create_each(self._target.project.id, block, types=types)
+                outcomes = self._client.create_each(self._target.project.id, block, types=types, repeat=False)
             except PermissionDenied as reason:
                 outcomes = [reason] * len(block)
             journal.back(entry, sum(isinstance(outcome, TatorError) for outcome in outcomes))

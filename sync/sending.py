@@ -58,7 +58,7 @@ class Sender:
 
     def _create(self, items: Sequence[Outgoing], version: int) -> Failures:
         specs = [self._spec(item) for item in items]
-        outcomes = self._client.create_each(self._project, specs, types=self._types)
+        outcomes = self._client.create_each(self._project, specs, types=self._types, repeat=False)
         failures = {
             _element(item.theirs): said(outcome)
             for item, outcome in zip(items, outcomes, strict=True)

@@ -26,6 +26,7 @@ class EachWrites(Writes):
         *,
         types: Sequence[LocalizationType] = (),
         on_chunk: Callable[[dict[int, int | TatorError]], None] | None = None,
+        repeat: bool = True,
     ) -> list[int | TatorError]:
         """Creates localizations (or new marks) as :meth:`create_localizations`, all but those that are refused.
 
@@ -37,6 +38,8 @@ class EachWrites(Writes):
             types (()): types to check the names of attributes against
             on_chunk (None): called after each request with what became of its specs, by their
                 index in ``specs``: a new id, or the reason for the refusal
+            repeat (True): whether to repeat a request of which nobody knows whether it arrived,
+                at the price of one more mark if it had
 
         Returns:
             for each spec its new id, or the reason for the refusal
@@ -58,17 +61,17 @@ class EachWrites(Writes):
             on_chunk(dict(outcomes))
         indexes = [index for index in pieces if index not in outcomes]
         for start, stop in by_bytes([pieces[index] for index in indexes]):
-            for some in self._create_some(path, rows, indexes[start:stop]):
+            for some in self._create_some(path, rows, indexes[start:stop], repeat):
                 outcomes.update(some)
                 if on_chunk is not None:
                     on_chunk(some)
         return [outcomes[index] for index in range(len(rows))]
 
     def _create_some(
-        self, path: str, rows: Sequence[Mapping[str, Any]], indexes: Sequence[int]
+        self, path: str, rows: Sequence[Mapping[str, Any]], indexes: Sequence[int], repeat: bool
     ) -> Iterator[dict[int, int | TatorError]]:
         try:
-            ids = self._post(path, [rows[index] for index in indexes])
+            ids = self._post(path, [rows[index] for index in indexes], repeat=repeat)
         except InvalidRequest as reason:
             refusal = reason
         else:
@@ -78,8 +81,8 @@ class EachWrites(Writes):
             yield {indexes[0]: refusal}
             return
         middle = len(indexes) // 2
-        yield from self._create_some(path, rows, indexes[:middle])
-        yield from self._create_some(path, rows, indexes[middle:])
+        yield from self._create_some(path, rows, indexes[:middle], repeat)
+        yield from self._create_some(path, rows, indexes[middle:], repeat)
 
     def update_each(
         self,

@@ -113,9 +113,9 @@ class Writes(Connected):
                 on_chunk(ids)
         return created
 
-    def _post(self, path: str, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    def _post(self, path: str, rows: Sequence[Mapping[str, Any]], *, repeat: bool = True) -> list[int]:
         # With ids of our own a repeated request makes one more mark at worst, not a second element.
-        answer = self._wire.call("POST", path, body=rows, harmless=True)
+        answer = self._wire.call("POST", path, body=rows, harmless=repeat)
         ids = answer.get("id") if isinstance(answer, dict) else None
         if not isinstance(ids, list) or len(ids) != len(rows):
             raise IncompleteAnswer(
