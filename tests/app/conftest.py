@@ -343,6 +343,49 @@ def tab(page: Any) -> AnnotateTab:
     return AnnotateTab(page)
 
 
+class PushForm:
+    """The push's form, as a person uses it."""
+
+    def __init__(self, page: Any, wait_for: Callable[..., Any]) -> None:
+        self.page, self.wait_for = page, wait_for
+
+    def visit(self, app: App, dataset: str, samples: int) -> "PushForm":
+        self.page.goto(f"{app.url}/datasets/{dataset}")
+        self.page.get_by_text(f"{samples:,} samples").wait_for()
+        return self
+
+    def open(self) -> "PushForm":
+        self.page.locator("[data-item-id='@tator/sync/push_to_tator']").click()
+        return self
+
+    def sees(self, text: Any) -> "PushForm":
+        self.page.get_by_text(text).first.wait_for()
+        return self
+
+    def flips(self, *labels: str) -> "PushForm":
+        for label in labels:
+            self.page.get_by_text(label, exact=True).click()
+        return self
+
+    def tables(self) -> list[list[str]]:
+        """The rows of all tables, without their heads."""
+        rows = self.page.locator("tbody tr").all()
+        return [[cell.inner_text() for cell in row.locator("td").all()] for row in rows]
+
+    def submit(self, how: str = "Push") -> "PushForm":
+        self.page.get_by_role("group", name="split button").get_by_role("button").nth(1).click()
+        self.page.get_by_role("menuitem").filter(has_text=how).first.click()
+        button = self.page.get_by_role("button", name=how, exact=True)
+        self.wait_for(button.is_enabled, "the form to be resolved")
+        button.click()
+        return self
+
+
+@pytest.fixture
+def push(page: Any, wait_for: Callable[..., Any]) -> PushForm:
+    return PushForm(page, wait_for)
+
+
 @pytest.fixture
 def picture(page: Any) -> Callable[[str], None]:
     """Takes a picture for the README when FIFTYONE_TATOR_SCREENSHOTS is set."""

@@ -1,5 +1,6 @@
 """Editing in the App's Annotate tab, which the import sets up."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -46,8 +47,14 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_what_is_edited_in_the_annotate_tab_and_nothing_else_changes_in_the_sample(
-    app: Any, tab: Any, coin: Callable[[], dict[str, Any]], picture: Callable[[str], None]
+def test_what_is_edited_in_the_annotate_tab_and_nothing_else_changes_here_and_after_a_push_in_tator(
+    app: Any,
+    tab: Any,
+    push: Any,
+    tator: Any,
+    samples: Callable[[], list[dict[str, Any]]],
+    coin: Callable[[], dict[str, Any]],
+    picture: Callable[[str], None],
 ) -> None:
     before = coin()
     assert (before["verified"], before["count"], before["quality"]) != (False, 17, "bad")
@@ -63,12 +70,16 @@ def test_what_is_edited_in_the_annotate_tab_and_nothing_else_changes_in_the_samp
     tab.choose("quality", "bad")
     after = coin()
     assert after["last_modified_at"] > relabelled["last_modified_at"]
-    assert changed(relabelled, after) == {
-        "verified": not before["verified"],
-        "count": 17,
-        "quality": "bad",
-        "last_modified_at": after["last_modified_at"],
-    }
+    values = {"verified": not before["verified"], "count": 17, "quality": "bad"}
+    assert changed(relabelled, after) == {**values, "last_modified_at": after["last_modified_at"]}
+
+    push.visit(app, DATASET, len(samples())).open().sees("1 localization changes in Tator").submit()
+    push.sees(f"{DATASET}: 1 changed")
+    assert push.tables() == [["Large coin", "Small coin", "1"]]
+    there = tator.store.row(
+        "select attributes from localization where elemental_id = ? order by mark desc", (before["elemental_id"],)
+    )
+    assert json.loads(there[0]).items() >= {"Label": "Small coin", **values}.items()
 
 
 def test_looking_at_fields_in_the_annotate_tab_changes_nothing_and_what_tator_owns_cannot_be_edited(

@@ -137,52 +137,11 @@ def reef(app: Any, tator: Any, diver: Callable[[int, str], list[str]]) -> Reef:
     return Reef(name, project, *versions, kind, diver(project, name), tator, app)
 
 
-class PushForm:
-    """The push's form, as a person uses it."""
-
-    def __init__(self, page: Any, wait_for: Callable[..., Any]) -> None:
-        self.page, self.wait_for = page, wait_for
-
-    def visit(self, reef: Reef, name: str = "") -> "PushForm":
-        self.page.goto(f"{reef.app.url}/datasets/{name or reef.name}")
-        self.page.get_by_text("7 samples").wait_for()
-        return self
-
-    def open(self) -> "PushForm":
-        self.page.locator("[data-item-id='@tator/sync/push_to_tator']").click()
-        return self
-
-    def sees(self, text: Any) -> "PushForm":
-        self.page.get_by_text(text).first.wait_for()
-        return self
-
-    def flips(self, *labels: str) -> "PushForm":
-        for label in labels:
-            self.page.get_by_text(label, exact=True).click()
-        return self
-
-    def tables(self) -> list[list[str]]:
-        """The rows of all tables, without their heads."""
-        rows = self.page.locator("tbody tr").all()
-        return [[cell.inner_text() for cell in row.locator("td").all()] for row in rows]
-
-    def submit(self, how: str = "Push") -> "PushForm":
-        self.page.get_by_role("group", name="split button").get_by_role("button").nth(1).click()
-        self.page.get_by_role("menuitem").filter(has_text=how).first.click()
-        button = self.page.get_by_role("button", name=how, exact=True)
-        self.wait_for(button.is_enabled, "the form to be resolved")
-        button.click()
-        return self
-
-
-@pytest.fixture
-def push(page: Any, wait_for: Callable[..., Any]) -> PushForm:
-    return PushForm(page, wait_for)
-
-
-def test_the_form_says_what_would_go_to_tator_before_anything_does(reef: Reef, push: PushForm, picture: Any) -> None:
+def test_the_form_says_what_would_go_to_tator_before_anything_does(reef: Reef, push: Any, picture: Any) -> None:
     before = reef.samples()
-    push.visit(reef).open().sees("2 localizations change in Tator: label").sees("1 localization is in conflict")
+    push.visit(reef.app, reef.name, 7).open().sees("2 localizations change in Tator: label").sees(
+        "1 localization is in conflict"
+    )
     push.sees("1 localization stays in Tator").sees("1 sample holds something that cannot be sent")
     push.sees("'terrible' is none of the project's choices: good, fair, bad")
     flow, conflict = push.tables()
@@ -194,9 +153,9 @@ def test_the_form_says_what_would_go_to_tator_before_anything_does(reef: Reef, p
 
 
 def test_pushing_shows_what_tator_took_over_and_the_rest_with_the_reason(
-    reef: Reef, push: PushForm, page: Any, app: Any, picture: Any, leaks: Callable[..., list[str]]
+    reef: Reef, push: Any, page: Any, app: Any, picture: Any, leaks: Callable[..., list[str]]
 ) -> None:
-    push.visit(reef).open().sees("2 localizations change").submit()
+    push.visit(reef.app, reef.name, 7).open().sees("2 localizations change").submit()
     push.sees(f"{reef.name}: 2 changed, 1 in conflict (tagged tator:conflict), 1 deleted here only, 1 not sent")
     flow, conflict, failure = push.tables()
     assert flow == ["crab", "eel", "2"]
@@ -212,16 +171,18 @@ def test_pushing_shows_what_tator_took_over_and_the_rest_with_the_reason(
     assert leaks(app, page=page.content()) == []
 
 
-def test_a_dry_run_from_the_form_writes_nothing(reef: Reef, push: PushForm) -> None:
+def test_a_dry_run_from_the_form_writes_nothing(reef: Reef, push: Any) -> None:
     before = reef.samples()
-    push.visit(reef).open().sees("2 localizations change").flips("More options", "Dry run").submit("Try")
+    push.visit(reef.app, reef.name, 7).open().sees("2 localizations change").flips("More options", "Dry run").submit(
+        "Try"
+    )
     push.sees(f"{reef.name}: nothing was written; this is what a push would do").sees("2 localizations change")
     assert reef.labels() == UNTOUCHED
     assert reef.samples() == before
 
 
-def test_the_preview_follows_what_is_chosen_and_warns_of_what_is_lost(reef: Reef, push: PushForm, page: Any) -> None:
-    push.visit(reef).open().sees("2 localizations change")
+def test_the_preview_follows_what_is_chosen_and_warns_of_what_is_lost(reef: Reef, push: Any, page: Any) -> None:
+    push.visit(reef.app, reef.name, 7).open().sees("2 localizations change")
     push.flips("FiftyOne's value wins").sees("3 localizations change in Tator: label")
     push.flips("Delete in Tator what was deleted here").sees("1 localization will be deleted in Tator")
     push.flips("More options", "Change marks in place").sees("This loses history")
@@ -229,8 +190,10 @@ def test_the_preview_follows_what_is_chosen_and_warns_of_what_is_lost(reef: Reef
     assert reef.labels() == ["crab", "eel", "eel", "eel", "kelp", "kelp", "kelp"]
 
 
-def test_changes_can_be_proposed_in_another_version(reef: Reef, push: PushForm, page: Any) -> None:
-    push.visit(reef).open().sees("2 localizations change").flips("Propose the changes in another version")
+def test_changes_can_be_proposed_in_another_version(reef: Reef, push: Any, page: Any) -> None:
+    push.visit(reef.app, reef.name, 7).open().sees("2 localizations change").flips(
+        "Propose the changes in another version"
+    )
     page.get_by_role("combobox").last.click()
     page.get_by_role("option").filter(has_text="Proposals").click()
     push.sees("3 localizations go to version Proposals as a proposal: label")
@@ -238,10 +201,8 @@ def test_changes_can_be_proposed_in_another_version(reef: Reef, push: PushForm, 
     assert (reef.labels(), reef.labels(reef.proposals)) == (UNTOUCHED, ["eel", "eel", "eel"])
 
 
-def test_only_the_selection_is_pushed_unless_somebody_chooses_the_dataset(
-    reef: Reef, push: PushForm, page: Any
-) -> None:
-    push.visit(reef)
+def test_only_the_selection_is_pushed_unless_somebody_chooses_the_dataset(reef: Reef, push: Any, page: Any) -> None:
+    push.visit(reef.app, reef.name, 7)
     place = [str(sample["_id"]) for sample in reef.samples()].index(reef.eels[1])
     crop = page.locator("[data-cy=looker]").nth(place)
     crop.hover()
@@ -255,26 +216,27 @@ def test_only_the_selection_is_pushed_unless_somebody_chooses_the_dataset(
 
 
 def test_where_nothing_can_be_pushed_the_form_says_why_and_cannot_be_sent(
-    reef: Reef, push: PushForm, page: Any, tator: Any
+    reef: Reef, push: Any, page: Any, tator: Any
 ) -> None:
     def closed(reason: str) -> None:
         push.open().sees("This dataset cannot be pushed").sees(reason)
-        assert not page.get_by_role("button", name="Push", exact=True).is_enabled()
+        button = page.get_by_role("button", name="Push", exact=True)
+        push.wait_for(lambda: not button.is_enabled(), "the form to be closed")
         assert not page.get_by_text("Where both sides changed a value").is_visible()
 
-    push.visit(reef, f"{reef.name}-copy")
+    push.visit(reef.app, f"{reef.name}-copy", 7)
     closed("Import once more with the option rebuild")
     with tator.store.write() as db:
         change = "update membership set permission = 'View Only' where project = ? and user = ?"
         db.execute(change, (reef.project, tator.seeded.users["editor"]))
-    push.visit(reef)
+    push.visit(reef.app, reef.name, 7)
     closed("Ask its owner for the level Can Edit; your edits stay here until then.")
 
 
 def test_a_server_that_fails_is_told_in_the_form_and_in_place_of_the_result(
-    reef: Reef, push: PushForm, page: Any, tator: Any
+    reef: Reef, push: Any, page: Any, tator: Any
 ) -> None:
-    push.visit(reef).open().sees("2 localizations change")
+    push.visit(reef.app, reef.name, 7).open().sees("2 localizations change")
     tator.faults.arm("PUT /rest/Localizations", "fail", status=403, times=0)
     push.submit().sees("The push stopped")
     assert "Traceback" not in page.inner_text("body")
@@ -296,9 +258,11 @@ def runs(app: Any, reef: Reef) -> Iterator[Callable[[], dict[str, Any]]]:
 
 
 def test_a_scheduled_push_is_done_by_a_worker(
-    reef: Reef, push: PushForm, worker: Any, runs: Any, wait_for: Any, app: Any, leaks: Callable[..., list[str]]
+    reef: Reef, push: Any, worker: Any, runs: Any, wait_for: Any, app: Any, leaks: Callable[..., list[str]]
 ) -> None:
-    push.visit(reef).open().sees("2 localizations change").submit("Schedule").sees("Operation successfully scheduled")
+    push.visit(reef.app, reef.name, 7).open().sees("2 localizations change").submit("Schedule").sees(
+        "Operation successfully scheduled"
+    )
     run = wait_for(lambda: runs()["result"] and runs(), worker)
     assert run["run_state"] == "completed"
     assert (run["result"]["result"]["changed"], run["result"]["result"]["failed"]) == (2, 1)
