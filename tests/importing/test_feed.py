@@ -211,6 +211,23 @@ def test_a_picture_that_could_not_be_had_is_tried_again(village: Any) -> None:
     assert Path(village.sample(new).filepath).is_file()
 
 
+def test_what_a_push_did_does_not_make_it_compare_everything(village: Any, elements: Elements) -> None:
+    pull(village)
+    first, second, third, *_ = elements(village)
+    relabel(village.sample(first), "mine")
+    dataset = village.dataset()
+    dataset.delete_samples(village.sample(second))
+    drawn = village.sample(third).copy()
+    drawn["elemental_id"] = None
+    dataset.add_sample(drawn)
+    pushed = village.push(deletions=True).as_json()
+    assert (pushed["changed"], pushed["created"], pushed["deleted"]) == (1, 1, 1)
+    for _ in range(2):
+        result = pull(village)
+        assert (result["compared"], result["created"], result["removed"], result["conflicts"]) == ("changes", 0, 0, 0)
+    assert counts(pull(village, "full")) == {"unchanged": 6}
+
+
 # ---------------------------------------------------------------------- what it cannot see
 
 
