@@ -297,7 +297,7 @@ class Push(Preview):
         self._settler.settle(planned, theirs)
 
     def _deleted_there(self, planned: Planned) -> None:
-        if planned.difference.existence is Existence.DELETED_THERE:
+        if planned.difference.existence is Existence.DELETED_THERE and planned.side != "theirs":
             return
         if planned.side != "theirs":
             self._settler.gone(planned)
