@@ -126,7 +126,7 @@ class Scene:
 
     # what is compared
 
-    def _name(self, element: str) -> int:
+    def name(self, element: str) -> int:
         return self.elements.index(element) if element in self.elements else NEW
 
     def theirs(self) -> dict[Any, Any]:
@@ -134,7 +134,7 @@ class Scene:
         sql = "select * from localization where project = ? and live = ?"
         rows = self.house.tator.store.rows(sql, (self.house.project, VISIBLE))
         found = {
-            self._name(row["elemental_id"]): {
+            self.name(row["elemental_id"]): {
                 **json.loads(row["attributes"]),
                 **{key: row[key] for key in ("version", "x", "y", "width", "height", "frame", "created_by")},
             }
@@ -145,13 +145,13 @@ class Scene:
 
     def marks(self) -> dict[Any, int]:
         sql = "select elemental_id, count(*) from localization where project = ? group by elemental_id"
-        return {self._name(row[0]): row[1] for row in self.house.tator.store.rows(sql, (self.house.project,))}
+        return {self.name(row[0]): row[1] for row in self.house.tator.store.rows(sql, (self.house.project,))}
 
     def ours(self) -> dict[Any, Any]:
         """What the samples say, but for times."""
         rest = ("tator_created_at", "tator_modified_at", "tator_modified_by", "tator_url")
         return {
-            self._name(element): {k: v for k, v in document.items() if k not in ("elemental_id", *rest)}
+            self.name(element): {k: v for k, v in document.items() if k not in ("elemental_id", *rest)}
             for (_, element), document in self.house.documents().items()
         }
 
@@ -159,7 +159,7 @@ class Scene:
         """What was agreed on."""
         origin = Origin.of(self.house.dataset())
         rows = [row for block in origin.store.blocks(1_000) for row in block]
-        return {self._name(row.elemental_id): origin.values.comparable(origin.values.agreed(row.row)) for row in rows}
+        return {self.name(row.elemental_id): origin.values.comparable(origin.values.agreed(row.row)) for row in rows}
 
     def check_track(self) -> None:
         """The track holds the newest marks of its members, and no others."""

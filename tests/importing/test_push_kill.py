@@ -117,3 +117,36 @@ def import_and_finish(scene: Scene, clean: Any) -> None:
     assert labels == {number: document["ground_truth"]["label"] for number, document in clean["ours"].items()}
     scene.check_track()
     scene.check_journal()
+
+
+PROPOSING = {"version": "Model", "conflicts": "ours"}
+
+
+def versions_and_marks(scene: Scene) -> dict[Any, Any]:
+    """What Tator has of each localization in each version, and in how many marks."""
+    sql = """select elemental_id, version, max(mark), max(json_extract(attributes, '$.Label')), max(x) from localization
+        where project = ? group by elemental_id, version"""
+    return {
+        (scene.name(row[0]), row[1]): tuple(row[2:])
+        for row in scene.house.tator.store.rows(sql, (scene.house.project,))
+    }
+
+
+@pytest.fixture(scope="module")
+def proposed(made: Scene, clean: Any) -> Any:
+    """What a push makes that nobody kills and that proposes what belongs to the other version."""
+    made.restore()
+    assert made.house.push(**PROPOSING).failed == 0
+    return versions_and_marks(made)
+
+
+@pytest.mark.parametrize("write", range(3, 9))
+def test_proposals_that_were_killed_are_made_once(scene: Scene, mortal: Any, proposed: Any, write: int) -> None:
+    scene.restore()
+    told = mortal.push(scene.house, die_on="tator_sync.journal", die_at=write, **PROPOSING)
+    assert told["signal"] == 9
+    scene.house.push(**PROPOSING)
+    assert versions_and_marks(scene) == proposed
+    scene.check_journal()
+    again = scene.house.push(**PROPOSING)
+    assert (again.changed, again.created, again.failed) == (0, 0, 0)
