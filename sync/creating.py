@@ -44,6 +44,11 @@ class New:
         """The elemental id."""
         return str(self.spec["elemental_id"])
 
+    @property
+    def text(self) -> str:
+        """The localization in JSON."""
+        return json.dumps(self.spec)
+
 
 class Creator:
     """Creates localizations of samples.
@@ -132,8 +137,7 @@ class Creator:
         """
         items = [Item(new.element, new.document["_id"], 0, place) for place, new in enumerate(block)]
         medias = sorted({new.spec["media_id"] for new in block})
-        specs = [json.dumps(new.spec) for new in block]
-        return journal.out(push, "create", "creation", 0, medias, specs, items)
+        return journal.out(push, "create", "creation", 0, medias, [new.text for new in block], items)
 
     def send(self, block: Sequence[New]) -> Failures:
         """Creates localizations.

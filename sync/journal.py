@@ -4,10 +4,10 @@ A push that was killed leaves batches whose fate nobody knows. The next one asks
 what arrived is agreed on, what did not is still an edit here and goes out again. So each change is there once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from bson import ObjectId
 from pymongo import ASCENDING
@@ -15,7 +15,11 @@ from pymongo.database import Database
 
 COLLECTION = "tator_sync.journal"
 
+_MOST, _MOST_TEXT = 500, 2_000_000
+"""Localizations, and letters of what is set on them, that one entry and one call carry."""
 _KEPT_SECONDS = 30 * 24 * 3600
+
+_T = TypeVar("_T")
 
 Kind = Literal["change", "create", "delete", "propose"]
 
@@ -60,6 +64,29 @@ class Entry:
     medias: tuple[int, ...]
     changes: tuple[str, ...]
     items: tuple[Item, ...] = field(default=())
+
+
+def portions(items: Sequence[_T], text: Callable[[_T], str]) -> Iterator[list[_T]]:
+    """Cuts what goes out into batches that an entry can hold.
+
+    Args:
+        items: localizations
+        text: what an entry says of each
+
+    Yields:
+        batches
+    """
+    batch: list[_T] = []
+    size = 0
+    for item in items:
+        length = len(text(item))
+        if batch and (len(batch) >= _MOST or size + length > _MOST_TEXT):
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
+        size += length
+    if batch:
+        yield batch
 
 
 class Journal:

@@ -8,7 +8,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo import ASCENDING, UpdateOne
 
-from fiftyone_tator.sync.journal import Entry, Item, Journal
+from fiftyone_tator.sync.journal import Entry, Item, Journal, portions
 from fiftyone_tator.sync.mapping import ValueMap
 from fiftyone_tator.sync.origin import Origin
 from fiftyone_tator.sync.outgoing import Change, spec
@@ -22,7 +22,6 @@ from fiftyone_tator.tator_client import Localization, PermissionDenied, Tator, T
 
 COLLECTION = "tator_sync.proposals"
 
-_BATCH = 500
 _NOT_DONE = "Tator accepted the proposal and did not make it. Push again"
 _CHANGED = "somebody changed the proposal in version {!r}. Push with conflicts: ours to write over it, or leave it"
 
@@ -86,8 +85,7 @@ class Proposer:
         """
         specs = self.wanted(planned, result)
         samples = {each.base.elemental_id: each.base.sample for each in planned}
-        for start in range(0, len(specs), _BATCH):
-            block = specs[start : start + _BATCH]
+        for block in portions(specs, json.dumps):
             items = [Item(one["elemental_id"], samples[one["elemental_id"]], 0, n) for n, one in enumerate(block)]
             medias = sorted({one["media_id"] for one in block})
             texts = [json.dumps(one) for one in block]

@@ -17,7 +17,7 @@ from fiftyone_tator.media.folders import ProjectFolder, data_root
 from fiftyone_tator.sync.creating import Creator
 from fiftyone_tator.sync.dataset import INFO, now_text
 from fiftyone_tator.sync.deleting import Deleter
-from fiftyone_tator.sync.journal import Item, Journal
+from fiftyone_tator.sync.journal import Item, Journal, portions
 from fiftyone_tator.sync.lease import Lease
 from fiftyone_tator.sync.mapping import shown
 from fiftyone_tator.sync.merging import AgreedMedias
@@ -282,8 +282,8 @@ class Push(Preview):
                 self._agree(each, each.theirs)
         for batch in batches(going, self._options.history):
             self._batch(batch, version, by_element)
-        for start in range(0, len(revived), 500):
-            self._batch(Batch(Way.CREATION, revived[start : start + 500]), version, by_element)
+        for some in portions(revived, lambda item: item.change.key):
+            self._batch(Batch(Way.CREATION, some), version, by_element)
 
     def _outgoing(self, planned: Planned, row: Localization) -> Outgoing:
         kind = self._target.types[row.type]
@@ -369,8 +369,7 @@ class Push(Preview):
 
     def _create(self, documents: Sequence[dict[str, object]]) -> None:
         specs = self._creator.specs(documents, self._result)
-        for start in range(0, len(specs), 500):
-            block = specs[start : start + 500]
+        for block in portions(specs, lambda new: new.text):
             entry = self._creator.enter(self._journal, self._id, block)
             failures = self._creator.send(block)
             self._journal.back(entry, len(failures))

@@ -5,8 +5,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import fiftyone as fo
 import httpx
 import pytest
+from bson import ObjectId
 
 from fiftyone_tator.sync.errors import Busy, NotAllowed
 from fiftyone_tator.tator_client import TatorError
@@ -233,3 +235,15 @@ def test_no_sample_goes_because_one_answer_lacks_its_localization(scene: Scene) 
     house.push(house.client(transport=Between(hide)), **OPTIONS)
     assert times[0] > 1
     assert QUIET in scene.ours() and DECIDED not in scene.ours()
+
+
+def test_creations_too_large_for_one_entry_of_the_journal_go_out_in_several(scene: Scene) -> None:
+    dataset = scene.house.dataset()
+    shown, new = dataset.first().filepath, []
+    for number in range(9):
+        sample = fo.Sample(filepath=shown, ground_truth=fo.Classification(label="long"), notes="a" * 2_000_000)
+        sample["media_id"], sample["version"], sample["box"] = scene.media[0], "Model", [0.1 * number, 0.2, 0.3, 0.4]
+        new.append(sample)
+    dataset.add_samples(new)
+    assert scene.house.push(samples=[ObjectId(sample.id) for sample in new]).created == 9
+    scene.check_journal()
