@@ -124,19 +124,18 @@ class Merger:
             media: their media; None if they do not show it, or if it does not matter
         """
         values = self._values
-        about = {} if media_row is None else values.of_media(json.loads(media_row)[2])
-        there = about if media is None else values.of_media(media.attributes)
+        about = {} if media_row is None else values.comparable(values.of_media(json.loads(media_row)[2]))
+        there = about if media is None else values.comparable(values.of_media(media.attributes))
         was = {**values.agreed(row), **about}
-        here = None if ours is None else {**values.ours(ours), **{name: ours.get(name) for name in about}}
-        now = None if theirs is None else {**values.values(theirs), **there}
-        if now is not None and now[GEOMETRY] is None:
-            # A sample cannot lie nowhere: where Tator lost the geometry, it stays what was agreed on.
-            now[GEOMETRY] = was[GEOMETRY]
-        return compare(
-            values.comparable(was),
-            None if here is None else values.comparable(here),
-            None if now is None else values.comparable(now),
-        )
+        here, now = None, None
+        if ours is not None:
+            here = values.comparable({**values.ours(ours), **{name: ours.get(name) for name in about}})
+        if theirs is not None:
+            now = {**values.compared(theirs), **there}
+            if now[GEOMETRY] is None:
+                # A sample cannot lie nowhere: where Tator lost the geometry, it stays what was agreed on.
+                now[GEOMETRY] = was[GEOMETRY]
+        return compare(was, here, now)
 
     def merge(
         self,
@@ -163,12 +162,13 @@ class Merger:
         values = self._values
         difference = self.difference(row, media_row, ours, entry.row, media)
         taken = difference.takes(conflicts)
-        about = json.loads(media_row)[2] if media is None else media.attributes
-        theirs = {**values.values(entry.row), **values.of_media(about)}
-        news = news_of(taken, theirs, ours)
+        news, lost = {}, values.compared(entry.row)[GEOMETRY] is None
+        if taken:
+            about = json.loads(media_row)[2] if media is None else media.attributes
+            news = news_of(taken, {**values.values(entry.row), **values.of_media(about)}, ours)
         left = {} if conflicts == "theirs" else dict(difference.conflicts)
         agreed, about_media = entry.text, media_row if media is None else values.media_row(media)
-        stays = values.attributes_of(entry.row.type, left) | ({GEOMETRY} if theirs[GEOMETRY] is None else set())
+        stays = values.attributes_of(entry.row.type, left) | ({GEOMETRY} if lost else set())
         if stays:
             agreed = kept(agreed, row, stays)
         if left:

@@ -134,7 +134,7 @@ def _revert(origin: Origin, edited: Collection[tuple[BaseRow, dict[str, Any]]], 
     writes: list[UpdateOne] = []
     for base, document in edited:
         media = medias.get(base.media)
-        agreed = {**values.agreed(base.row), **(values.of_media(json.loads(media)[2]) if media else {})}
+        agreed = {**values.agreed_values(base.row), **(values.of_media(json.loads(media)[2]) if media else {})}
         changed = merger.difference(base.row, media, document, None).ours
         known = {name for name in changed if agreed[name] is not UNKNOWN}
         news = news_of(known, agreed, document)

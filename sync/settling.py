@@ -113,7 +113,7 @@ def arrived_fields(values: ValueMap, theirs: Localization, change: Change) -> fr
 
 def _some(values: ValueMap, row: Localization, fields: Collection[str]) -> dict[str, Any]:
     """Some of a row's values as they are compared."""
-    return values.comparable({name: value for name, value in values.values(row).items() if name in fields})
+    return {name: value for name, value in values.compared(row).items() if name in fields}
 
 
 def moved(values: ValueMap, base: BaseRow, theirs: Localization, fields: frozenset[str]) -> BaseRow:

@@ -15,12 +15,14 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from bson import ObjectId
 from dateutil import parser as dates
 
 from fiftyone_tator.tator_client import AttributeType
 
 _INT64 = 2**63
+_NPY_HEADER = 128
 _STORED_BLOCK = 0xFFFF
 # What Tator itself stores for a position that was set to null.
 _NO_POSITION = (-1.0, -1.0)
@@ -103,6 +105,15 @@ def position(value: Any) -> dict[str, Any] | None:
     Raises:
         Unkept: if it is no pair of numbers on the globe
     """
+    place = _place(value)
+    if place is None:
+        return None
+    point = {"type": "Point", "coordinates": list(place)}
+    return {"_id": ObjectId(), "_cls": "GeoLocation", "tags": [], "point": point}
+
+
+def _place(value: Any) -> tuple[float, ...] | None:
+    """Longitude and latitude."""
     if value is None:
         return None
     try:
@@ -113,10 +124,7 @@ def position(value: Any) -> dict[str, Any] | None:
         raise Unkept(f"{_shown(value)} is not a pair of longitude and latitude") from None
     if not (-180 <= longitude <= 180 and -90 <= latitude <= 90):
         raise Unkept(f"{_shown(value)} is not on the globe as longitude and latitude")
-    if (longitude, latitude) == _NO_POSITION:
-        return None
-    point = {"type": "Point", "coordinates": [longitude, latitude]}
-    return {"_id": ObjectId(), "_cls": "GeoLocation", "tags": [], "point": point}
+    return None if (longitude, latitude) == _NO_POSITION else (longitude, latitude)
 
 
 def vector(value: Any) -> bytes | None:
@@ -125,6 +133,11 @@ def vector(value: Any) -> bytes | None:
     Raises:
         Unkept: if it is no list of numbers
     """
+    array = _array(value)
+    return None if array is None else _stored(_npy_header(len(array)) + array.tobytes())
+
+
+def _array(value: Any) -> npt.NDArray[np.float64] | None:
     if value is None:
         return None
     try:
@@ -135,7 +148,13 @@ def vector(value: Any) -> bytes | None:
         raise Unkept("it is not a flat list of numbers")
     if np.isnan(array).any():
         raise Unkept("one of its numbers is missing")
-    return _stored(_npy_header(len(array)) + array.tobytes())
+    return array
+
+
+def _list(value: Any) -> tuple[float, ...] | None:
+    """The numbers of a float_array."""
+    array = _array(value)
+    return None if array is None else tuple(array.tolist())
 
 
 def _stored(data: bytes) -> bytes:
@@ -189,6 +208,18 @@ def converter(dtype: str) -> Converter:
     return CONVERTERS.get(dtype, text)
 
 
+_COMPARED: dict[str, Converter] = {"geopos": _place, "float_array": _list}
+
+
+def comparer(dtype: str) -> Converter:
+    """The function that makes of Tator's value what is compared, as :func:`comparable` does of the stored one.
+
+    Args:
+        dtype: Tator's attribute type
+    """
+    return _COMPARED.get(dtype) or converter(dtype)
+
+
 def comparable(dtype: str, stored: Any) -> Any:
     """What two stored values are compared by, so that a value that FiftyOne wrote anew is still the same.
 
@@ -207,9 +238,19 @@ def comparable(dtype: str, stored: Any) -> Any:
     if dtype == "geopos":
         return tuple((stored.get("point") or {}).get("coordinates", ())) if isinstance(stored, dict) else stored
     if dtype == "float_array" and isinstance(stored, bytes):
-        with io.BytesIO(zlib.decompress(stored)) as file:
-            return tuple(np.load(file, allow_pickle=False).tolist())
+        return _numbers(stored)
     return stored
+
+
+@lru_cache(maxsize=4096)
+def _numbers(stored: bytes) -> tuple[float, ...]:
+    """The numbers of a vector. ``np.load`` reads the header as Python code, which takes longer than a whole row."""
+    data = zlib.decompress(stored)
+    header = _npy_header(max(0, len(data) - _NPY_HEADER) // 8)
+    if data.startswith(header):
+        return tuple(np.frombuffer(data, np.float64, offset=len(header)).tolist())
+    with io.BytesIO(data) as file:
+        return tuple(np.load(file, allow_pickle=False).tolist())
 
 
 class Unsendable(ValueError):
