@@ -16,6 +16,7 @@ from fiftyone_tator.sync.dataset import INFO
 from fiftyone_tator.sync.documents import DocumentMaker, picture
 from fiftyone_tator.sync.mapping import GEOMETRY
 from fiftyone_tator.sync.merging import GONE_THERE, AgreedMedias, Merger, digest, told
+from fiftyone_tator.sync.origin import SIDE_TAGS, side_of
 from fiftyone_tator.sync.progress import Tracker
 from fiftyone_tator.sync.results import ImportResult
 from fiftyone_tator.sync.selection import LeftOut, Selection
@@ -297,8 +298,11 @@ class Applier:
     ) -> None:
         """Merges theirs into a sample that is there."""
         base, ours = change.base, change.ours
-        merge = self._merger.merge(base.row, change.media_row, ours, entry, media)
+        side = side_of(ours, "leave")
+        merge = self._merger.merge(base.row, change.media_row, ours, entry, media, side)
         new = dict(merge.news)
+        if side == "theirs":
+            new["tags"] = [tag for tag in ours.get("tags") or () if tag not in SIDE_TAGS]
         if media is not None and wanted is not None:
             owned = self._maker.owned(entry.row, media, wanted.region)
             if GEOMETRY in merge.ours:
@@ -334,7 +338,8 @@ class Applier:
             for row in base.values():
                 document = ours.get(row.sample)
                 about_media = agreed.get(row.media)
-                if document is None or not self._merger.edited(row.row, about_media, document):
+                edited = document is not None and self._merger.edited(row.row, about_media, document)
+                if document is None or not edited or side_of(document, "leave") == "theirs":
                     gone.append(row)
                 else:
                     self._result.conflicts += 1

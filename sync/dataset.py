@@ -279,8 +279,8 @@ def sidebar(schema: Iterable[str], fields: FieldMap, old: Sequence[Any] | None) 
     """
     names = list(schema)
     groups = {
-        "tags": (["tags", CONFLICT_FIELD], True),
-        "labels": ([LABEL_FIELD], True),
+        "tags": (["tags"], True),
+        "labels": ([LABEL_FIELD, CONFLICT_FIELD], True),
         "attributes": ([f.name for f in fields.fields], True),
         "where": ([n for n in _PLACE if n in names], True),
         "media": ([f.name for f in fields.media_fields], False),

@@ -38,6 +38,7 @@ from fiftyone_tator.sync.options import ImportOptions
 from fiftyone_tator.sync.progress import Report, Tracker
 from fiftyone_tator.sync.reading import Memory, Reader, Theirs
 from fiftyone_tator.sync.rebuilding import Rebuilder, disown, widened
+from fiftyone_tator.sync.recovering import finish_pushes
 from fiftyone_tator.sync.remembering import FEED, MemoryStore, about
 from fiftyone_tator.sync.renaming import rename
 from fiftyone_tator.sync.results import ImportResult
@@ -145,6 +146,7 @@ class _Run:
         datasets.check_labels(existing, fields)
         if existing is not None:
             _recover(existing)
+            finish_pushes(self.client, existing)
         part = self.folder.path / f".{safe_name(self.name)}.localizations.part"
         selection = Selection(self.scope, self.options, fields, MediaBook(self.client, self.scope))
         try:

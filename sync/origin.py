@@ -14,10 +14,22 @@ from fiftyone_tator.sync.base import BaseStore, Identity
 from fiftyone_tator.sync.dataset import INFO, LAYOUT, dataset_id
 from fiftyone_tator.sync.errors import NotFromTator
 from fiftyone_tator.sync.mapping import ValueMap
+from fiftyone_tator.sync.plan import Side
 from fiftyone_tator.sync.stamps import Stamps
 
-SIDE_TAGS = {"tator:ours": "ours", "tator:theirs": "theirs"}
+SIDE_TAGS: dict[str, Side] = {"tator:ours": "ours", "tator:theirs": "theirs"}
 """Tags that decide a conflict, and whose side each takes."""
+
+
+def side_of(document: Mapping[str, Any], otherwise: Side) -> Side:
+    """Which side a sample's tags take.
+
+    Args:
+        document: of the sample
+        otherwise: for samples without such a tag, and for those with both, which is no choice
+    """
+    chosen = {SIDE_TAGS[tag] for tag in document.get("tags") or () if tag in SIDE_TAGS}
+    return chosen.pop() if len(chosen) == 1 else otherwise
 
 
 @dataclass(frozen=True)

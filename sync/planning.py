@@ -10,7 +10,7 @@ from fiftyone_tator.sync.base import BaseRow, Identity
 from fiftyone_tator.sync.edits import Edits, Touched
 from fiftyone_tator.sync.mapping import LABEL
 from fiftyone_tator.sync.merging import Merger
-from fiftyone_tator.sync.origin import SIDE_TAGS, Origin
+from fiftyone_tator.sync.origin import Origin, side_of
 from fiftyone_tator.sync.outgoing import Change, make_change
 from fiftyone_tator.sync.plan import Difference, Side
 from fiftyone_tator.sync.push_options import PushOptions, chosen_fields
@@ -147,10 +147,7 @@ class Planner:
         return self._target.version is not None and self._target.version.id != base.version
 
     def _side(self, ours: Mapping[str, Any] | None) -> Side:
-        tags = (ours or {}).get("tags") or ()
-        chosen = {SIDE_TAGS[tag] for tag in tags if tag in SIDE_TAGS}
-        # Somebody who chose both has not chosen.
-        return chosen.pop() if len(chosen) == 1 else self._options.conflicts  # type: ignore[return-value]
+        return side_of(ours or {}, self._options.conflicts)
 
     def flow(self, planned: Planned) -> tuple[str | None, str | None] | None:
         """The change of label of a localization that goes out; None if its label stays.

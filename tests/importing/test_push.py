@@ -145,3 +145,18 @@ def test_both_changed_alike_writes_nothing_and_is_agreed_on(house: Any, boxes: l
     result = house.push()
     assert (result.already, result.changed, house.marks(boxes[0])) == (1, 0, 2)
     assert house.push().looked_at == 0
+
+
+def test_an_import_decides_what_was_tagged_theirs(house: Any, boxes: list[str]) -> None:
+    for element in boxes[:3]:
+        house.edit(element, Label="cod")
+        relabel(house, element, "eel")
+    house.edit(boxes[0], Label="their cod")
+    house.delete(boxes[1])
+    house.run()
+    house.dataset().select_by("elemental_id", boxes[:2]).tag_samples("tator:theirs")
+    house.run()
+    decided = house.sample(boxes[0])
+    assert (decided.ground_truth.label, decided.tags, decided["tator_conflict"]) == ("their cod", [], None)
+    assert boxes[1] not in house.dataset().values("elemental_id")
+    assert house.sample(boxes[2]).tags == [CONFLICT_TAG]

@@ -87,12 +87,7 @@ def test_what_is_edited_again_after_a_kill_arrives(scene: Scene, mortal: Any, cl
     assert scene.house.push(**OPTIONS).changed == 0
 
 
-_NEEDS = "import_project has to call recovering.finish_pushes first, or a localization gets a second sample"
-
-
-@pytest.mark.parametrize(
-    "write", [pytest.param(4, marks=pytest.mark.xfail(strict=True, reason=_NEEDS)), 5, 7, 10, 13, 16]
-)
+@pytest.mark.parametrize("write", [4, 5, 7, 10, 13, 16])
 def test_an_import_after_a_kill_changes_nothing_of_it(scene: Scene, mortal: Any, clean: Any, write: int) -> None:
     mortal.push(scene.house, die_on="tator_sync.journal", die_at=write, **OPTIONS)
     import_and_finish(scene, clean)
