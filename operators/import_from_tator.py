@@ -27,7 +27,7 @@ class ImportFromTator(foo.Operator):  # type: ignore[misc]
             name="import_from_tator",
             label="Import from Tator",
             description="Import a Tator project's localizations as crops, or bring a dataset up to date",
-            icon="/assets/tator.svg",
+            icon="cloud_download",
             dynamic=True,
             execute_as_generator=True,
             allow_immediate_execution=True,

@@ -8,7 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from bson import ObjectId
 
-from fiftyone_tator.operators.hands import GRID, SAMPLE, answer, call, chosen, count, form, placement
+from fiftyone_tator.operators.hands import GRID, SAMPLE, answer, call, chosen, count, form, placement, refresh
 from fiftyone_tator.sync.reverting import Reverted, changes, revert
 
 
@@ -63,7 +63,7 @@ class RevertToTator(foo.Operator):  # type: ignore[misc]
             among = None if ids is None else [ObjectId(each) for each in ids]
             done = revert(ctx.dataset, among, deletions=bool(ctx.params.get("deletions")))
             ctx.ops.notify(_sentence(done), variant="success")
-            ctx.ops.reload_samples()
+            refresh(ctx)
             return done.as_json()
 
         return answer(ctx, work)

@@ -67,7 +67,7 @@ class Applier:
         self._dataset, self._store, self._maker, self._selection = dataset, store, maker, selection
         self._folder, self._style, self._result = folder, style, result
         self._first = store.count() == 0
-        self._merger = Merger(maker)
+        self._merger = Merger(maker, refill=True)
         self._medias = AgreedMedias(store, maker)
         self._writer = Writer(dataset, store, self._medias, folder, run, result)
         self._samples = self._writer.samples
@@ -223,7 +223,7 @@ class Applier:
 
     def _is_settled(self, entry: Entry, known: BaseRow, media: Media | None, wanted: Wanted | None, path: str) -> bool:
         """Whether nothing about a localization moved since its base."""
-        if known.row != entry.text:
+        if known.row != entry.text or self._maker.absent:
             return False
         if media is None or wanted is None:
             return True

@@ -175,6 +175,17 @@ class BaseStore:
         while block := [_row(document) for document in islice(rows, size)]:
             yield block
 
+    def of_samples(self, samples: Sequence[ObjectId]) -> list[BaseRow]:
+        """The rows of some samples; a sample has more than one while it becomes another localization.
+
+        Args:
+            samples: their ids
+        """
+        # Made here: only who creates localizations from here ever asks for it.
+        self._rows.create_index([("dataset", ASCENDING), ("sample", ASCENDING)])
+        query = {"dataset": self._dataset, "sample": {"$in": list(samples)}}
+        return [_row(document) for document in self._rows.find(query)]
+
     def of_run(self, run: ObjectId) -> Iterator[BaseRow]:
         """The rows that were written with a block of new samples.
 
@@ -221,6 +232,20 @@ class BaseStore:
         ]
         for start in range(0, len(writes), _BLOCK):
             self._rows.bulk_write(writes[start : start + _BLOCK], ordered=False)
+
+    def hand_over(self, row: BaseRow, sample: ObjectId) -> BaseRow:
+        """Gives the base of a sample that is gone to another one that stands for the same localization.
+
+        Args:
+            row: the base
+            sample: the other sample's id
+
+        Returns:
+            the base as it is then; somebody else may have been faster
+        """
+        query = {**self._key(row.identity), "sample": row.sample}
+        self._rows.update_one(query, {"$set": {"sample": sample}})
+        return self.find([row.identity])[row.identity]
 
     def plainly_named(self, elements: Sequence[str], versions: Sequence[int]) -> set[str]:
         """Which elemental ids have a crop whose name does not tell the version.

@@ -8,7 +8,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from fiftyone_tator.sync.base import BaseRow
+from fiftyone_tator.sync.base import BaseRow, Identity
 from fiftyone_tator.sync.dataset import CONFLICT_TAG
 from fiftyone_tator.sync.merging import Merger
 from fiftyone_tator.sync.origin import Origin
@@ -87,6 +87,7 @@ class Edits:
         documents = list(origin.samples.find({"_id": {"$in": list(ids)}}, origin.projection()))
         named = {document["_id"]: origin.identity(document) for document in documents}
         base = origin.store.find(identity for identity in named.values() if identity is not None)
+        self._hand_over(named, base)
         for document in documents:
             identity = named[document["_id"]]
             known = None if identity is None else base.get(identity)
@@ -105,6 +106,19 @@ class Edits:
                 times.add(document[MODIFIED])
         found.looked_at = len(documents)
         return found
+
+    def _hand_over(self, named: Mapping[ObjectId, Identity | None], base: dict[Identity, BaseRow]) -> None:
+        """Gives the base of samples that are gone to those that were put in their place, from a backup for example."""
+        others = [
+            (base[identity], sample)
+            for sample, identity in named.items()
+            if identity in base and base[identity].sample != sample
+        ]
+        query = {"_id": {"$in": [row.sample for row, _ in others]}}
+        there = {found["_id"] for found in self._origin.samples.find(query, {"_id": True})} if others else set()
+        for row, sample in others:
+            if row.sample not in there and base[row.identity].sample == row.sample:
+                base[row.identity] = self._origin.store.hand_over(row, sample)
 
     def settled(self, samples: Collection[ObjectId]) -> list[tuple[BaseRow, dict[str, Any]]]:
         """Base and document of those samples in which nothing is edited.
@@ -146,8 +160,10 @@ class Edits:
         origin = self._origin
         if origin.store.count() <= origin.samples.count_documents({}) - others:
             return
+        # An import that died wrote these before their samples: nobody deleted those.
+        unfinished = origin.info.get("unfinished_run")
         for rows in origin.store.blocks(BLOCK):
             ids = [row.sample for row in rows]
             there = {found["_id"] for found in origin.samples.find({"_id": {"$in": ids}}, {"_id": True})}
-            if gone := [row for row in rows if row.sample not in there]:
+            if gone := [row for row in rows if row.sample not in there and str(row.run) != unfinished]:
                 yield gone

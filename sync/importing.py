@@ -33,6 +33,7 @@ from fiftyone_tator.sync.feed import Feed, after_changes, after_full, is_old, wh
 from fiftyone_tator.sync.fields import FieldMap
 from fiftyone_tator.sync.lease import Lease
 from fiftyone_tator.sync.leftovers import sweep_crops, sweep_downloads
+from fiftyone_tator.sync.mapping import ValueMap
 from fiftyone_tator.sync.medias import MediaBook
 from fiftyone_tator.sync.options import ImportOptions
 from fiftyone_tator.sync.progress import Report, Tracker
@@ -123,6 +124,9 @@ def import_project(
     return result
 
 
+_REFILLED = "Fields of the dataset had been deleted; they are filled again"
+
+
 @dataclass(slots=True)
 class _Run:
     client: Tator
@@ -192,6 +196,8 @@ class _Run:
         if existing is None or self.options.rebuild or self.options.compare == "full":
             return None, None
         info = existing.info.get(datasets.INFO, {})
+        if info.get("types") and ValueMap.of_info(info).missing_in(existing.get_field_schema()):
+            return None, _REFILLED
         memory = self._memories(existing).load(info)
         reason = why_not(
             memory,
@@ -241,6 +247,8 @@ class _Run:
         store.forget_other_datasets()
         result, run = ImportResult(self.name, compared=theirs.compared), ObjectId()
         maker = DocumentMaker(self.scope, fields, datasets.dataset_id(dataset))
+        if len(dataset):
+            maker.absent = maker.missing_in(dataset.get_field_schema())
         if self.options.rebuild and len(dataset):
             self._rebuild(dataset, store, maker, theirs, selection, result)
         recovering = "unfinished_run" in dataset.info.get(datasets.INFO, {})

@@ -52,6 +52,8 @@ class ValueMap:
         self._dtypes = {LABEL: "string", CONFIDENCE: "float", GEOMETRY: GEOMETRY, **{f.name: f.dtype for f in named}}
         self._fields = tuple(field.name for field in fields.fields)
         self._label = fields.label
+        self.absent: frozenset[str] = frozenset()
+        """Fields that somebody deleted from the dataset: what it says of them now means nothing."""
         # A push asks for each base row of a block when it finds, plans and settles its edit.
         self._remembered = lru_cache(maxsize=_REMEMBERED)(self._compared_base)
 
@@ -74,6 +76,16 @@ class ValueMap:
     def fields(self) -> tuple[str, ...]:
         """Everything that people edit, by field: label, confidence, geometry and the attributes."""
         return (LABEL, CONFIDENCE, GEOMETRY, *self._fields)
+
+    def missing_in(self, schema: Collection[str]) -> frozenset[str]:
+        """Which fields somebody deleted, or renamed.
+
+        Args:
+            schema: the names of the dataset's fields
+        """
+        places = {LABEL: LABEL_FIELD, CONFIDENCE: LABEL_FIELD, GEOMETRY: "box"}
+        names = (*self.fields, *self.media_fields)
+        return frozenset(name for name in names if places.get(name, name) not in schema)
 
     @property
     def media_fields(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from fiftyone_tator.sync.dataset import CONFLICT_TAG
 from fiftyone_tator.sync.documents import classification
 from fiftyone_tator.sync.fields import LABEL_FIELD
 from fiftyone_tator.sync.mapping import CONFIDENCE, GEOMETRY, GEOMETRY_KEYS, LABEL, UNKNOWN_KEY, ValueMap, shown
-from fiftyone_tator.sync.plan import Difference, Side, compare
+from fiftyone_tator.sync.plan import Difference, Side, Values, compare
 from fiftyone_tator.sync.snapshot import Entry
 from fiftyone_tator.tator_client import Localization, Media
 
@@ -101,10 +101,11 @@ class Merger:
 
     Args:
         values: knows how rows and media become values
+        refill: whether fields that somebody deleted are filled again, or left alone
     """
 
-    def __init__(self, values: ValueMap) -> None:
-        self._values = values
+    def __init__(self, values: ValueMap, *, refill: bool = False) -> None:
+        self._values, self._refill = values, refill
 
     def difference(
         self,
@@ -114,7 +115,18 @@ class Merger:
         theirs: Localization | None,
         media: Media | None = None,
     ) -> Difference:
-        """What differs between base, ours and theirs.
+        """What differs between base, ours and theirs; for the arguments see :meth:`sides`."""
+        return compare(*self.sides(row, media_row, ours, theirs, media))
+
+    def sides(
+        self,
+        row: str,
+        media_row: str | None,
+        ours: Mapping[str, Any] | None,
+        theirs: Localization | None,
+        media: Media | None = None,
+    ) -> tuple[Values, Values | None, Values | None]:
+        """Base, ours and theirs as they are compared.
 
         Args:
             row: the row that was agreed on, in JSON
@@ -130,12 +142,14 @@ class Merger:
         here, now = None, None
         if ours is not None:
             here = values.comparable({**values.ours(ours), **{name: ours.get(name) for name in about}})
+            # A field that somebody deleted says nothing; that is no wish to have it empty in Tator.
+            here.update((name, was.get(name)) for name in values.absent if name in here)
         if theirs is not None:
             now = {**values.compared(theirs), **there}
             if now[GEOMETRY] is None:
                 # A sample cannot lie nowhere: where Tator lost the geometry, it stays what was agreed on.
                 now[GEOMETRY] = was[GEOMETRY]
-        return compare(was, here, now)
+        return was, here, now
 
     def merge(
         self,
@@ -162,6 +176,7 @@ class Merger:
         values = self._values
         difference = self.difference(row, media_row, ours, entry.row, media)
         taken = difference.takes(conflicts)
+        taken = taken | values.absent if self._refill else taken - values.absent
         news, lost = {}, values.compared(entry.row)[GEOMETRY] is None
         if taken:
             about = json.loads(media_row)[2] if media is None else media.attributes

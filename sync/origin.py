@@ -11,7 +11,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 
 from fiftyone_tator.sync.base import BaseStore, Identity
-from fiftyone_tator.sync.dataset import INFO, LAYOUT, dataset_id
+from fiftyone_tator.sync.dataset import INFO, LAYOUT, dataset_id, version_names
 from fiftyone_tator.sync.errors import NotFromTator
 from fiftyone_tator.sync.mapping import ValueMap
 from fiftyone_tator.sync.plan import Side
@@ -73,9 +73,9 @@ class Origin:
             )
         database = foo.get_db_conn()
         samples = database[dataset._sample_collection_name]
-        origin = cls(
-            dataset, id, info, ValueMap.of_info(info), samples, BaseStore(database, id), Stamps(database, id, samples)
-        )
+        values = ValueMap.of_info(info)
+        values.absent = values.missing_in(dataset.get_field_schema())
+        origin = cls(dataset, id, info, values, samples, BaseStore(database, id), Stamps(database, id, samples))
         if info.get("dataset") != str(id) or (len(dataset) and not origin.store.count()):
             raise NotFromTator(
                 f"What was agreed on with Tator is missing for dataset {dataset.name!r}: it is a copy, or was exported "
@@ -102,8 +102,23 @@ class Origin:
 
     @property
     def versions(self) -> dict[int, str]:
-        """The names of its versions by id."""
-        return {int(version): name for version, name in self.info["versions"].items()}
+        """The names of its versions by id, those among them that a push has brought."""
+        return version_names(self.dataset)
+
+    def know_version(self, version: int, name: str) -> None:
+        """Makes a version one of the dataset's, so that its samples can say that they are of it.
+
+        Args:
+            version: the version's id
+            name: its name in Tator
+        """
+        known = self.versions
+        if version in known:
+            return
+        called = f"{name} ({version})" if name in known.values() else name
+        change = {"$set": {f"info.{INFO}.versions.{version}": called}}
+        self.database["datasets"].update_one({"_id": self.id}, change)
+        self.dataset.reload()
 
     def identity(self, document: Mapping[str, Any]) -> Identity | None:
         """Which localization a sample says it is; None if it says none.

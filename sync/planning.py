@@ -12,7 +12,7 @@ from fiftyone_tator.sync.mapping import LABEL
 from fiftyone_tator.sync.merging import Merger
 from fiftyone_tator.sync.origin import Origin, side_of
 from fiftyone_tator.sync.outgoing import Change, make_change
-from fiftyone_tator.sync.plan import Difference, Side
+from fiftyone_tator.sync.plan import Difference, Side, plan
 from fiftyone_tator.sync.push_options import PushOptions, chosen_fields
 from fiftyone_tator.sync.target import Target
 from fiftyone_tator.tator_client import Localization, Tator
@@ -110,11 +110,15 @@ class Planner:
             theirs: their rows as they are now, by elemental id
         """
         now = [(each, theirs.get(each.base.elemental_id)) for each in planned]
-        return [self._one(each.base, each.ours, row) for each, row in now if row != each.theirs]
+        return self._compare([(each.base, each.ours, row) for each, row in now if row != each.theirs])
 
     def _plan(self, edited: Sequence[tuple[BaseRow, dict[str, Any] | None]]) -> list[Planned]:
         theirs = self._theirs([base for base, _ in edited])
-        return [self._one(base, ours, theirs.get(base.identity)) for base, ours in edited]
+        return self._compare([(base, ours, theirs.get(base.identity)) for base, ours in edited])
+
+    def _compare(self, rows: Sequence[tuple[BaseRow, dict[str, Any] | None, Localization | None]]) -> list[Planned]:
+        sides = ((row, *self._merger.sides(row[0].row, None, row[1], row[2])) for row in rows)
+        return [self._one(*row, difference) for row, difference in plan(sides)]
 
     def _theirs(self, rows: Sequence[BaseRow]) -> dict[Identity, Localization]:
         found: dict[Identity, Localization] = {}
@@ -124,9 +128,10 @@ class Planner:
                 found[version, str(row.elemental_id).lower()] = row
         return found
 
-    def _one(self, base: BaseRow, ours: dict[str, Any] | None, theirs: Localization | None) -> Planned:
+    def _one(
+        self, base: BaseRow, ours: dict[str, Any] | None, theirs: Localization | None, difference: Difference
+    ) -> Planned:
         side = "ours" if self.is_proposal(base) else self._side(ours)
-        difference = self._merger.difference(base.row, None, ours, theirs)
         planned = Planned(base, ours, theirs, difference, side)
         kind = self._target.types.get(base.type)
         goes = difference.sends(side) & self._fields

@@ -72,7 +72,7 @@ def chosen_fields(options: PushOptions, values: ValueMap) -> frozenset[str]:
         InvalidOption: if the dataset has no such field
     """
     if options.fields is None:
-        return frozenset(values.fields)
+        return frozenset(values.fields) - values.absent
     attributes: dict[str, set[str]] = {}
     for kind in values.types:
         for name in values.fields:

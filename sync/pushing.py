@@ -22,7 +22,7 @@ from fiftyone_tator.sync.lease import Lease
 from fiftyone_tator.sync.mapping import shown
 from fiftyone_tator.sync.merging import AgreedMedias
 from fiftyone_tator.sync.origin import Origin
-from fiftyone_tator.sync.outgoing import Batch, Outgoing, Way, batches, is_complete
+from fiftyone_tator.sync.outgoing import Batch, Outgoing, Way, batches, is_complete, within
 from fiftyone_tator.sync.plan import Existence, Summary
 from fiftyone_tator.sync.planning import Block, Planned, Planner
 from fiftyone_tator.sync.progress import Report, Tracker
@@ -121,6 +121,8 @@ class Preview:
         Args:
             samples: ids of samples; all if None
         """
+        absent = sorted(name.rpartition(".")[2] for name in self._origin.values.absent)
+        self._result.notes.add("The field was deleted from the dataset, so nothing of it was sent", absent)
         self._tracker.stage("Comparing with Tator", 0, (0.0, 0.9))
         for block in self._planner.blocks(samples):
             self._count(block)
@@ -261,7 +263,7 @@ class Push(Preview):
         self._create(block.touched.created)
         proposals, planned = self._split(block.planned)
         if self._proposer is not None:
-            self._proposer.propose(proposals, self._journal, self._id, self._result)
+            self._proposer.propose(proposals, self._journal, self._id, self._result, self._tracker)
         for version in sorted({each.base.version for each in planned}):
             self._version(version, [each for each in planned if each.base.version == version])
         self._writer.flush()
@@ -287,7 +289,7 @@ class Push(Preview):
 
     def _outgoing(self, planned: Planned, row: Localization) -> Outgoing:
         kind = self._target.types[row.type]
-        return Outgoing(row, planned.change, is_complete(row, planned.change, kind))
+        return Outgoing(within(row, kind), planned.change, is_complete(row, planned.change, kind))
 
     def _agree(self, planned: Planned, theirs: Localization) -> None:
         """Settles what needs nothing written in Tator."""
@@ -370,6 +372,7 @@ class Push(Preview):
     def _create(self, documents: Sequence[dict[str, object]]) -> None:
         specs = self._creator.specs(documents, self._result)
         for block in portions(specs, lambda new: new.text):
+            self._tracker.advance(0)
             entry = self._creator.enter(self._journal, self._id, block)
             failures = self._creator.send(block)
             self._journal.back(entry, len(failures))

@@ -7,11 +7,13 @@ from typing import Any
 
 import fiftyone as fo
 from bson import ObjectId
+from fiftyone.core.odm import get_db_conn
 from pymongo import UpdateOne
 
 from fiftyone_tator.sync.base import BaseRow
 from fiftyone_tator.sync.dataset import CONFLICT_TAG, INFO
 from fiftyone_tator.sync.edits import Edits
+from fiftyone_tator.sync.lease import Lease
 from fiftyone_tator.sync.mapping import LABEL
 from fiftyone_tator.sync.merging import Merger, news_of
 from fiftyone_tator.sync.origin import Origin
@@ -105,7 +107,17 @@ def revert(dataset: fo.Dataset, among: Collection[ObjectId] | None = None, *, de
 
     Raises:
         NotFromTator: if the dataset was not imported, or what was agreed on is missing
+        Busy: if somebody imports or pushes
     """
+    with Lease(get_db_conn(), dataset.name, purpose="reverting"):
+        result = _under_lease(dataset, among, deletions=deletions)
+    # Samples that somebody holds would show, and save, what they held before.
+    fo.Sample._reload_docs(dataset._sample_collection_name)
+    dataset.reload()
+    return result
+
+
+def _under_lease(dataset: fo.Dataset, among: Collection[ObjectId] | None, *, deletions: bool) -> Reverted:
     origin, result = Origin.of(dataset), Reverted()
     edits, others = Edits(origin), 0
     for touched in edits.touched(among):
@@ -121,9 +133,6 @@ def revert(dataset: fo.Dataset, among: Collection[ObjectId] | None = None, *, de
         if result.restored:
             # Tator shows no change for these: only a full comparison finds them.
             origin.database["datasets"].update_one({"_id": origin.id}, {"$unset": {f"info.{INFO}.feed": ""}})
-    # Samples that somebody holds would show, and save, what they held before.
-    fo.Sample._reload_docs(dataset._sample_collection_name)
-    dataset.reload()
     return result
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.core.odm as foo
 from bson import ObjectId
-from pymongo import UpdateOne
+from pymongo import DeleteOne, UpdateOne
 
 from fiftyone_tator.media.folders import ProjectFolder
 from fiftyone_tator.sync.base import BaseRow, BaseStore, Identity
@@ -120,18 +120,27 @@ class Writer:
         self._updates.append(_Update(name, ours["_id"], write, base, otherwise, replaced))
 
     def remove(self, gone: Sequence[BaseRow], ours: Mapping[ObjectId, Mapping[str, Any]]) -> None:
-        """Removes samples, their crops and then their base.
+        """Removes samples, unless somebody changes them first; their crops; and then their base.
 
         Args:
             gone: the base of what goes
             ours: the documents of those samples that there are
         """
         present = [row.sample for row in gone if row.sample in ours]
+        left: set[ObjectId] = set()
         if present:
-            self._dataset.delete_samples([str(sample) for sample in present])
-        self._unlink(Path(ours[sample]["filepath"]) for sample in present)
-        self._store.remove([row.identity for row in gone])
-        self._result.removed += len(present)
+            deletions = [DeleteOne({"_id": sample, MODIFIED: ours[sample].get(MODIFIED)}) for sample in present]
+            if self.samples.bulk_write(deletions, ordered=False).deleted_count < len(present):
+                found = self.samples.find({"_id": {"$in": present}}, {"_id": True})
+                left = {document["_id"] for document in found}
+            # Samples that the caller holds would come back with the next save.
+            ids = [str(sample) for sample in present if sample not in left]
+            fo.Sample._reset_docs(self._dataset._sample_collection_name, sample_ids=ids)
+        kept = [row for row in gone if row.sample in left]
+        self._result.notes.add(_EDITED, [row.elemental_id for row in kept])
+        self._unlink(Path(ours[sample]["filepath"]) for sample in present if sample not in left)
+        self._store.remove([row.identity for row in gone if row.sample not in left])
+        self._result.removed += len(present) - len(left)
 
     def flush_if_full(self) -> None:
         """Writes what has gathered, if that is much."""
