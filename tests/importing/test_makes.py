@@ -193,7 +193,7 @@ def test_the_dataset_says_where_it_comes_from(imported: Any) -> None:
 def test_the_sidebar_shows_labels_first_and_plumbing_last(imported: Any) -> None:
     groups = imported.dataset().app_config.sidebar_groups
     assert [group.name for group in groups][:3] == ["tags", "labels", "attributes"]
-    assert groups[1].paths == ["ground_truth"]
+    assert groups[1].paths == ["ground_truth", "tator_conflict"]
     assert groups[-1].name == "plumbing" and not groups[-1].expanded
     assert {"id", "filepath", "elemental_id"} <= set(groups[-1].paths)
     listed = [path for group in groups for path in group.paths]
