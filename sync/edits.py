@@ -16,10 +16,9 @@ from fiftyone_tator.sync.stamps import MODIFIED
 
 BLOCK = 5_000
 
-_COPY = "another sample has the same elemental id: remove one of the two, or clear elemental_id to create a new one"
+_COPY = "another sample has the same elemental id: remove one of the two"
 _STRANGE = (
-    "nothing was agreed on with Tator for its elemental id: import once more with the option rebuild, or clear "
-    "elemental_id to create a new one"
+    "nothing was agreed on with Tator for its elemental id: import once more with the option rebuild, or remove it"
 )
 
 

@@ -164,6 +164,17 @@ def _geometry(ours: Mapping[str, Any], kind: LocalizationType) -> dict[str, Any]
     return found.keys()
 
 
+def within(row: Localization, kind: LocalizationType) -> Localization:
+    """A localization without the attributes that its type has no more: no creation may say them.
+
+    Args:
+        row: as Tator has it, or had it
+        kind: its type, as the server has it now
+    """
+    names = {attribute.name for attribute in kind.attribute_types}
+    return replace(row, attributes={name: value for name, value in row.attributes.items() if name in names})
+
+
 def spec(row: Localization, change: Change, *, version: int | None = None) -> dict[str, Any]:
     """A localization in full, changed, as a creation needs it; attributes that are null are left out.
 

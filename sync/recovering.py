@@ -51,7 +51,7 @@ def recover(
             samples += [item.sample for item in entry.items]
         elif entry.version in target.versions:
             proposer = Proposer(client, origin, target, target.versions[entry.version], overwrite=False)
-            result.recovered += len(proposer.remember(entry))
+            result.recovered += proposer.complete(entry)
         journal.done(entry)
     return samples
 
@@ -103,7 +103,7 @@ def _changed(client: Tator, origin: Origin, tracks: Tracks, target: Target, entr
     new_marks: dict[int, int] = {}
     for item in entry.items:
         row, known = rows.get(item.element), base.get((entry.version, item.element))
-        if row is None or known is None:
+        if row is None or known is None or row.type != known.type:
             continue
         if item.row and row.id != item.row:
             new_marks[item.row] = row.id
