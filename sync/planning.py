@@ -7,12 +7,13 @@ from typing import Any
 from bson import ObjectId
 
 from fiftyone_tator.sync.base import BaseRow, Identity
+from fiftyone_tator.sync.dataset import CONFLICT_TAG
 from fiftyone_tator.sync.edits import Edits, Touched
 from fiftyone_tator.sync.mapping import LABEL
 from fiftyone_tator.sync.merging import Merger
 from fiftyone_tator.sync.origin import Origin, side_of
 from fiftyone_tator.sync.outgoing import Change, make_change
-from fiftyone_tator.sync.plan import Difference, Side, plan
+from fiftyone_tator.sync.plan import Difference, Existence, Side, plan
 from fiftyone_tator.sync.push_options import PushOptions, chosen_fields
 from fiftyone_tator.sync.target import Target
 from fiftyone_tator.tator_client import Localization, Tator
@@ -39,6 +40,13 @@ class Planned:
     side: Side
     change: Change = field(default_factory=Change)
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def revives(self) -> bool:
+        """Whether what was deleted in Tator is created again: it was edited here, or shown as a conflict."""
+        shown = CONFLICT_TAG in ((self.ours or {}).get("tags") or ())
+        gone = self.difference.existence is Existence.DELETED_THERE
+        return self.side == "ours" and (bool(self.change) or (gone and shown))
 
     @property
     def name(self) -> str:

@@ -177,7 +177,7 @@ class Preview:
             result.changed += len(self._proposer.wanted(proposals, result))
         for planned in planneds:
             if planned.theirs is None:
-                result.changed += planned.side == "ours" and bool(planned.change)
+                result.changed += planned.revives
                 result.removed += planned.side == "theirs"
             elif planned.change:
                 result.changed += 1
@@ -274,7 +274,7 @@ class Push(Preview):
         revived: list[Outgoing] = []
         for each in planned:
             if each.theirs is None:
-                if each.change and each.side == "ours":
+                if each.revives:
                     revived.append(self._outgoing(each, parse(each.base.row)))
                 else:
                     self._deleted_there(each)
