@@ -318,7 +318,7 @@ class Applier:
         if wanted is not None and shown is not None:
             crop, size = wanted.key, int(shown["metadata"]["size_bytes"])
         agreed = self._medias.agree(merge.media_row)
-        moved = replace(base, row=merge.row, media=agreed, crop=crop, size=size)
+        moved = replace(base, type=entry.row.type, row=merge.row, media=agreed, crop=crop, size=size)
         conflict = told(merge.conflicts) if merge.conflicts else None
         self._writer.update(_name(entry.row, media), ours, new, moved, edited=bool(merge.ours), conflict=conflict)
 

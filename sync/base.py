@@ -226,7 +226,7 @@ class BaseStore:
         writes = [
             UpdateOne(
                 self._key(row.identity),
-                {"$set": {"row": row.row, "media": row.media, "crop": row.crop, "size": row.size}},
+                {"$set": {"type": row.type, "row": row.row, "media": row.media, "crop": row.crop, "size": row.size}},
             )
             for row in rows
         ]

@@ -159,6 +159,7 @@ class Merger:
         entry: Entry,
         media: Media | None,
         conflicts: Side = "leave",
+        decides: frozenset[str] | None = None,
     ) -> Merge:
         """Merges theirs into ours.
 
@@ -169,19 +170,22 @@ class Merger:
             entry: theirs
             media: their media; None if they do not show it
             conflicts: ``theirs`` takes what they say where both changed; otherwise it stays a conflict
+            decides: the fields that ``conflicts`` is about; all if None
 
         Returns:
             what becomes of the sample and its base
         """
         values = self._values
         difference = self.difference(row, media_row, ours, entry.row, media)
-        taken = difference.takes(conflicts)
+        decided = frozenset(difference.conflicts if conflicts == "theirs" else ())
+        decided = decided if decides is None else decided & decides
+        taken = difference.takes() | decided
         taken = taken | values.absent if self._refill else taken - values.absent
         news, lost = {}, values.compared(entry.row)[GEOMETRY] is None
         if taken:
             about = json.loads(media_row)[2] if media is None else media.attributes
             news = news_of(taken, {**values.values(entry.row), **values.of_media(about)}, ours)
-        left = {} if conflicts == "theirs" else dict(difference.conflicts)
+        left = {name: sides for name, sides in difference.conflicts.items() if name not in decided}
         agreed, about_media = entry.text, media_row if media is None else values.media_row(media)
         stays = values.attributes_of(entry.row.type, left) | ({GEOMETRY} if lost else set())
         if stays:
@@ -234,11 +238,11 @@ def news_of(taken: Collection[str], theirs: Mapping[str, Any], ours: Mapping[str
     Returns:
         what is set in the document
     """
-    news = {name: theirs[name] for name in taken if name not in (LABEL, CONFIDENCE, GEOMETRY)}
+    news = {name: theirs.get(name) for name in taken if name not in (LABEL, CONFIDENCE, GEOMETRY)}
     if LABEL in taken or CONFIDENCE in taken:
         old = ours.get(LABEL_FIELD) or {}
         here = {LABEL: old.get("label"), CONFIDENCE: old.get("confidence")}
-        merged = here | {name: theirs[name] for name in (LABEL, CONFIDENCE) if name in taken}
+        merged = here | {name: theirs.get(name) for name in (LABEL, CONFIDENCE) if name in taken}
         news[LABEL_FIELD] = classification(merged, ours.get(LABEL_FIELD))
     if GEOMETRY in taken and theirs[GEOMETRY] is not None:
         news.update(theirs[GEOMETRY].fields())

@@ -18,6 +18,10 @@ from fiftyone_tator.sync.push_options import PushOptions, chosen_fields
 from fiftyone_tator.sync.target import Target
 from fiftyone_tator.tator_client import Localization, Tator
 
+_OTHER_TYPE = (
+    "somebody put a mark of {} in its place in Tator. Delete that mark there, or give it an elemental id of its own"
+)
+
 
 @dataclass(slots=True)
 class Planned:
@@ -31,6 +35,7 @@ class Planned:
         side: what to do where both sides changed
         change: what goes out
         problems: why something cannot go out, each the end of a sentence
+        decides: the fields that the side decides; all if None
     """
 
     base: BaseRow
@@ -40,6 +45,33 @@ class Planned:
     side: Side
     change: Change = field(default_factory=Change)
     problems: list[str] = field(default_factory=list)
+    decides: frozenset[str] | None = None
+
+    @property
+    def is_other(self) -> bool:
+        """Whether Tator has a mark of another localization type in its place: then there is nothing to compare."""
+        return _is_other(self.base, self.theirs)
+
+    @property
+    def taken(self) -> frozenset[str]:
+        """The fields that take over what Tator says."""
+        return self.difference.takes() | (self._decided if self.side == "theirs" else frozenset())
+
+    @property
+    def left(self) -> dict[str, tuple[Any, Any]]:
+        """The fields that stay in conflict, with our value and theirs."""
+        decided = frozenset[str]() if self.side == "leave" else self._decided
+        return {name: sides for name, sides in self.difference.conflicts.items() if name not in decided}
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether something stays in conflict until a person decides."""
+        return bool(self.left) or (self.side == "leave" and self.difference.is_conflict)
+
+    @property
+    def _decided(self) -> frozenset[str]:
+        conflicts = frozenset(self.difference.conflicts)
+        return conflicts if self.decides is None else conflicts & self.decides
 
     @property
     def revives(self) -> bool:
@@ -125,7 +157,9 @@ class Planner:
         return self._compare([(base, ours, theirs.get(base.identity)) for base, ours in edited])
 
     def _compare(self, rows: Sequence[tuple[BaseRow, dict[str, Any] | None, Localization | None]]) -> list[Planned]:
-        sides = ((row, *self._merger.sides(row[0].row, None, row[1], row[2])) for row in rows)
+        alike = ((base, ours, None if _is_other(base, theirs) else theirs) for base, ours, theirs in rows)
+        compared = (self._merger.sides(base.row, None, ours, theirs) for base, ours, theirs in alike)
+        sides = ((row, *values) for row, values in zip(rows, compared, strict=True))
         return [self._one(*row, difference) for row, difference in plan(sides)]
 
     def _theirs(self, rows: Sequence[BaseRow]) -> dict[Identity, Localization]:
@@ -139,8 +173,11 @@ class Planner:
     def _one(
         self, base: BaseRow, ours: dict[str, Any] | None, theirs: Localization | None, difference: Difference
     ) -> Planned:
-        side = "ours" if self.is_proposal(base) else self._side(ours)
-        planned = Planned(base, ours, theirs, difference, side)
+        side, decides = self._side(base, ours, theirs, difference)
+        planned = Planned(base, ours, theirs, difference, side, decides=decides)
+        if planned.is_other:
+            planned.difference, planned.problems = Difference(Existence.SAME), [self.other_type(planned.theirs)]
+            return planned
         kind = self._target.types.get(base.type)
         goes = difference.sends(side) & self._fields
         if ours is None or not goes:
@@ -159,8 +196,29 @@ class Planner:
         """
         return self._target.version is not None and self._target.version.id != base.version
 
-    def _side(self, ours: Mapping[str, Any] | None) -> Side:
-        return side_of(ours or {}, self._options.conflicts)
+    def _side(
+        self, base: BaseRow, ours: Mapping[str, Any] | None, theirs: Localization | None, difference: Difference
+    ) -> tuple[Side, frozenset[str] | None]:
+        """What to do where both sides changed, and for which fields: a sample's own tag decides for all of them."""
+        if self.is_proposal(base):
+            return "ours", None
+        tags = ours or {}
+        side = side_of(tags, self._options.conflicts)
+        if self._options.fields is None or side_of(tags, "leave") == "theirs":
+            return side, None
+        if side == "theirs" and theirs is None and difference.ours - self._fields:
+            # What does not travel was changed here: it does not go with the sample either.
+            side = "leave"
+        return side, self._fields
+
+    def other_type(self, theirs: Localization | None) -> str:
+        """Why nothing is sent for a localization that is of another type now, as the end of a sentence.
+
+        Args:
+            theirs: the row in Tator
+        """
+        kind = None if theirs is None else self._target.types.get(theirs.type)
+        return _OTHER_TYPE.format("another type" if kind is None else f"type {kind.name!r}")
 
     def flow(self, planned: Planned) -> tuple[str | None, str | None] | None:
         """The change of label of a localization that goes out; None if its label stays.
@@ -188,3 +246,7 @@ class Planner:
         """
         for rows in self._edits.deleted(created):
             yield self._plan([(row, None) for row in rows])
+
+
+def _is_other(base: BaseRow, theirs: Localization | None) -> bool:
+    return theirs is not None and theirs.type != base.type

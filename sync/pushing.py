@@ -147,9 +147,12 @@ class Preview:
             if (flow := self._planner.flow(planned)) is not None:
                 self._summary.flow(*flow)
             if planned.problems:
-                result.fail(planned.name, planned.base.version, planned.base.elemental_id, planned.problems)
-            if planned.side == "leave" and planned.difference.is_conflict:
+                self._fail(planned, planned.problems)
+            if planned.is_undecided:
                 self._undecided(planned)
+
+    def _fail(self, planned: Planned, reasons: Sequence[str]) -> None:
+        self._result.fail(planned.name, planned.base.version, planned.base.elemental_id, reasons)
 
     def _split(self, planned: Sequence[Planned]) -> tuple[list[Planned], list[Planned]]:
         """Those that go to another version than their own, and the others."""
@@ -159,7 +162,7 @@ class Preview:
     def _undecided(self, planned: Planned) -> None:
         result = self._result
         result.conflicts += 1
-        sides = planned.difference.conflicts.items()
+        sides = planned.left.items()
         found = [(name.rpartition(".")[2], shown(here), shown(there)) for name, (here, there) in sides]
         gone = ("deleted", "changed") if planned.ours is None else ("changed", "deleted")
         for name, here, there in found or [("existence", *gone)]:
@@ -183,7 +186,7 @@ class Preview:
                 result.changed += 1
             elif not planned.problems and not planned.difference.is_conflict:
                 result.already += bool(planned.difference.alike)
-                result.taken += bool(planned.difference.takes(planned.side))
+                result.taken += bool(planned.taken)
 
     def _delete(self, planned: Sequence[Planned]) -> None:
         for each in planned:
@@ -193,6 +196,8 @@ class Preview:
                 self._result.deleted += 1
             elif not self._options.deletions or self._planner.is_proposal(each.base):
                 self._result.deleted_here += 1
+            elif each.problems:
+                self._fail(each, each.problems)
             elif each.side == "leave":
                 self._undecided(each)
 
@@ -201,7 +206,7 @@ class Preview:
         if planned.difference.existence is Existence.DELETED_BOTH or self._planner.is_proposal(planned.base):
             return False
         changed = planned.difference.existence is Existence.DELETED_HERE_CHANGED_THERE
-        return self._options.deletions and (not changed or planned.side == "ours")
+        return self._options.deletions and not planned.problems and (not changed or planned.side == "ours")
 
 
 class Push(Preview):
@@ -273,6 +278,8 @@ class Push(Preview):
         by_element = {each.base.elemental_id: each for each in planned}
         revived: list[Outgoing] = []
         for each in planned:
+            if each.is_other:
+                continue
             if each.theirs is None:
                 if each.revives:
                     revived.append(self._outgoing(each, parse(each.base.row)))
@@ -295,7 +302,7 @@ class Push(Preview):
         """Settles what needs nothing written in Tator."""
         if not planned.problems:
             self._result.already += bool(planned.difference.alike)
-            self._result.taken += bool(planned.difference.takes(planned.side))
+            self._result.taken += bool(planned.taken)
         self._settler.settle(planned, theirs)
 
     def _deleted_there(self, planned: Planned) -> None:
@@ -305,10 +312,7 @@ class Push(Preview):
             self._settler.gone(planned)
             return
         # Asked for once more by itself: no sample goes on the strength of one answer.
-        element = planned.base.elemental_id
-        rows = self._client.read_localizations(
-            self._target.project.id, elemental_ids=[element], version=planned.base.version
-        )
+        rows = self._read(planned.base.version, [planned.base.elemental_id])
         if not rows and planned.ours is not None:
             self._writer.remove([planned.base], {planned.base.sample: planned.ours})
             self._result.removed += 1
@@ -322,8 +326,10 @@ class Push(Preview):
         if rest:
             self._send(Batch(batch.way, rest), version, planned)
         for each in anew:
-            if each.side == "leave" and each.difference.is_conflict:
+            if each.is_undecided:
                 self._undecided(each)
+            if each.is_other:
+                self._fail(each, each.problems)
         if anew:
             self._version(version, anew)
 
@@ -356,8 +362,8 @@ class Push(Preview):
         return {str(row.elemental_id).lower(): row for row in rows}
 
     def _confirm(self, planned: Planned, row: Localization | None, failure: str | None) -> None:
-        if row is None:
-            reasons = [failure or _VANISHED]
+        if row is None or row.type != planned.base.type:
+            reasons = [failure or (_VANISHED if row is None else self._planner.other_type(row))]
         else:
             missing = self._settler.settle(planned, row)
             names = ", ".join(sorted(name.rpartition(".")[2] for name in missing))
@@ -365,7 +371,7 @@ class Push(Preview):
         if not reasons:
             self._result.changed += 1
         elif not planned.problems:
-            self._result.fail(planned.name, planned.base.version, planned.base.elemental_id, reasons)
+            self._fail(planned, reasons)
 
     # ------------------------------------------------------------------ new and deleted ones
 
@@ -381,11 +387,12 @@ class Push(Preview):
 
     def _delete(self, planned: Sequence[Planned]) -> None:
         super()._delete(planned)
-        going = [each.base for each in planned if self._goes(each)]
+        going = [each for each in planned if self._goes(each)]
         self._result.deleted -= len(going)
         self._deleter.forget([each for each in planned if each.difference.existence is Existence.DELETED_BOTH])
         self._deleter.bring_back([each for each in planned if self._comes_back(each)])
-        self._deleter.delete(going, self._tracker)
+        if changed := self._deleter.delete(going, self._planner, self._tracker):
+            self._delete(changed)
 
     def _comes_back(self, planned: Planned) -> bool:
         changed = planned.difference.existence is Existence.DELETED_HERE_CHANGED_THERE

@@ -186,12 +186,15 @@ class Reader:
     def _gone(self, writer: SnapshotWriter, missing: Sequence[Identity]) -> list[Identity]:
         """Asks by name for what the lists did not show; gives what is not there then either."""
         gone: list[Identity] = []
+        types = {kind.id for kind in self._scope.types}
         for version in sorted({version for version, _ in missing}):
             elements = [element for v, element in missing if v == version]
             rows = self._client.read_localizations(self._scope.project.id, elemental_ids=elements, version=version)
+            alive = {str(row.elemental_id).lower() for row in rows}
+            # A mark of a type that is not imported says nothing about the localization that was there.
+            rows = [row for row in rows if row.type in types]
             writer.add(rows)
             self._selection.medias.learn(row.media for row in rows)
-            alive = {row.elemental_id for row in rows}
             gone += [(version, element) for element in elements if element not in alive]
         return gone
 

@@ -48,7 +48,7 @@ class Settler:
         arrived = arrived_fields(self._values, theirs, change)
         entry = Entry(line(theirs), theirs)
         media = self._media(base.media)
-        merge = self._merger.merge(base.row, media, ours, entry, None, planned.side)
+        merge = self._merger.merge(base.row, media, ours, entry, None, planned.side, planned.decides)
         news = dict(merge.news)
         if GEOMETRY in arrived:
             found = self._values.values(theirs)[GEOMETRY]
