@@ -14,7 +14,7 @@ test: $(VENV)/.test-ready
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(VENV)/bin/lint-imports
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 lint: $(VENV)/.test-ready
 	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format .
