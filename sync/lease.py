@@ -1,4 +1,7 @@
-"""One writer a dataset: a lease in MongoDB that ends by itself when its holder dies."""
+"""One writer a dataset: a lease in MongoDB that ends by itself when its holder dies.
+
+It is on the dataset's name and on its id: a first import has nothing but a name, and a dataset may be renamed.
+"""
 
 import socket
 import threading
@@ -31,10 +34,11 @@ class Lease:
     """
 
     def __init__(self, database: Database[dict[str, Any]], dataset: str, *, purpose: str, seconds: float = 60) -> None:
-        self._leases = database[COLLECTION]
+        self._leases, self._datasets = database[COLLECTION], database["datasets"]
+        self._keys: list[str | ObjectId] = []
         self._dataset, self._purpose, self._seconds = dataset, purpose, seconds
         self._token = ObjectId()
-        self._stop = threading.Event()
+        self._stop, self._renewing = threading.Event(), threading.Lock()
         self._expires = _now()
         self.lost = False
         """Whether somebody else has, or had, the lease since it was taken."""
@@ -42,19 +46,12 @@ class Lease:
 
     def __enter__(self) -> "Lease":
         """Takes the lease. Raises :class:`Busy` if somebody else holds it."""
-        holder = self._leases.find_one({"_id": self._dataset})
-        stale = {"expires": {"$lt": _now()}}
-        if holder is not None and _is_dead(holder):
-            stale = {"token": holder["token"]}
-        try:
-            self._leases.find_one_and_update(
-                {"_id": self._dataset, **stale},
-                {"$set": self._document()},
-                upsert=True,
-                return_document=ReturnDocument.AFTER,
-            )
-        except DuplicateKeyError:
-            raise Busy(self._busy_message()) from None
+        id = self._id()
+        keys: list[str | ObjectId] = [self._dataset] if id is None else [self._dataset, id]
+        for key in keys:
+            if not self._take(key):
+                self._give_back()
+                raise Busy(self._busy_message(key))
         self._renewer = threading.Thread(target=self._keep, name="tator-lease", daemon=True)
         self._renewer.start()
         return self
@@ -66,7 +63,33 @@ class Lease:
         self._stop.set()
         if self._renewer is not None:
             self._renewer.join()
-        self._leases.delete_one({"_id": self._dataset, "token": self._token})
+        self._give_back()
+
+    def _id(self) -> ObjectId | None:
+        """The dataset's id; None if it is not there yet."""
+        found = self._datasets.find_one({"name": self._dataset}, {"_id": True})
+        return None if found is None else found["_id"]
+
+    def _take(self, key: str | ObjectId) -> bool:
+        """Takes the lease on a name or an id, unless somebody else holds it."""
+        holder = self._leases.find_one({"_id": key})
+        stale = {"expires": {"$lt": _now()}}
+        if holder is not None and _is_dead(holder):
+            stale = {"token": holder["token"]}
+        try:
+            self._leases.find_one_and_update(
+                {"_id": key, **stale},
+                {"$set": self._document()},
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+            )
+        except DuplicateKeyError:
+            return False
+        self._keys.append(key)
+        return True
+
+    def _give_back(self) -> None:
+        self._leases.delete_many({"_id": {"$in": self._keys}, "token": self._token})
 
     def check(self) -> None:
         """Renews the lease, to be called before something is written.
@@ -119,11 +142,16 @@ class Lease:
     def _renew(self) -> None:
         """Renews the lease if it is still ours, even if its time has passed: then nobody wanted it."""
         expires = _now() + timedelta(seconds=self._seconds)
-        ours = {"_id": self._dataset, "token": self._token}
-        if self._leases.update_one(ours, {"$set": {"expires": expires}}).matched_count:
-            self._expires = expires
-        else:
-            self.lost = True
+        with self._renewing:
+            if len(self._keys) == 1 and (id := self._id()) is not None and not self._take(id):
+                # The dataset was made meanwhile, renamed, and somebody else writes to it by its new name.
+                self.lost = True
+                return
+            ours = {"_id": {"$in": self._keys}, "token": self._token}
+            if self._leases.update_many(ours, {"$set": {"expires": expires}}).matched_count == len(self._keys):
+                self._expires = expires
+            else:
+                self.lost = True
 
     def _lost_message(self) -> str:
         return (
@@ -134,15 +162,16 @@ class Lease:
     def _holder(self) -> str:
         """Who has the lease now, as a part of a sentence; nothing if nobody has or MongoDB does not say."""
         try:
-            holder = self._leases.find_one({"_id": self._dataset})
+            keys = {"$in": [self._dataset, self._id(), *self._keys]}
+            holder = self._leases.find_one({"_id": keys, "token": {"$ne": self._token}})
         except PyMongoError:
             return ""
-        if holder is None or holder.get("token") == self._token:
+        if holder is None:
             return ""
         return f"; process {holder.get('pid')} on {holder.get('host')} is {holder.get('purpose', 'working')} there now"
 
-    def _busy_message(self) -> str:
-        holder = self._leases.find_one({"_id": self._dataset}) or {}
+    def _busy_message(self, key: str | ObjectId) -> str:
+        holder = self._leases.find_one({"_id": key}) or {}
         since = holder.get("since")
         return (
             f"Somebody is {holder.get('purpose', 'working')} on dataset {self._dataset!r} already "

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.core.odm as foo
 import pytest
 
@@ -165,3 +166,53 @@ def test_an_import_that_lost_its_lease_stops_and_says_who_has_it(village: Any, l
     assert leases.find_one_and_delete({"_id": village.made[0]})["token"] == "theirs"
     assert village.run().conflicts == 0
     assert len(village.dataset()) == 6
+
+
+def test_a_dataset_that_was_renamed_is_still_one_dataset(village: Any, leases: Any) -> None:
+    village.run()
+    dataset = village.dataset()
+    with Lease(foo.get_db_conn(), dataset.name, purpose="importing"):
+        dataset.name = f"{dataset.name}-renamed"
+        village.made[0] = dataset.name
+        with pytest.raises(Busy, match=rf"Somebody is importing on dataset '{dataset.name}'"):
+            village.push()
+        assert leases.find_one({"_id": dataset.name}) is None, "who could not write hinders nobody"
+    assert village.push().changed == 0
+    assert leases.find_one({"_id": dataset._doc.id}) is None
+
+
+def test_a_dataset_that_a_first_import_makes_is_leased_with_it(village: Any) -> None:
+    stages: list[str] = []
+
+    def rename(progress: Any) -> None:
+        if progress.stage == "Cutting crops" and not stages:
+            stages.append(progress.stage)
+            dataset = village.dataset()
+            dataset.name = f"{dataset.name}-renamed"
+            with pytest.raises(Busy, match="Somebody is importing"):
+                village.push(name=dataset.name)
+            dataset.name = village.made[0]
+
+    assert village.run(report=rename).created == 6
+    assert stages
+
+
+def test_an_import_stops_when_somebody_writes_to_the_dataset_that_it_made(village: Any, leases: Any) -> None:
+    name = str(village.options().dataset_name)
+    with Lease(foo.get_db_conn(), name, purpose="importing") as lease:
+        document = leases.find_one({"_id": name})
+        id = fo.Dataset(name)._doc.id
+        leases.insert_one({**document, "_id": id, "token": "theirs", "pid": 7, "host": "elsewhere"})
+        with pytest.raises(Busy, match="process 7 on elsewhere is importing"):
+            lease.check()
+    assert leases.find_one_and_delete({"_id": id})["token"] == "theirs"
+
+
+def test_both_leases_of_a_process_that_died_are_taken_over(village: Any, mortal: Any, leases: Any) -> None:
+    village.run()
+    sample = village.dataset().first()
+    sample.ground_truth.label = "eel"
+    sample.save()
+    assert mortal.push(village, die_on="PATCH", die_at=1)["signal"] == 9
+    assert leases.count_documents({"_id": {"$in": [village.made[0], village.dataset()._doc.id]}}) == 2
+    assert village.push().changed == 1
