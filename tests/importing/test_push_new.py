@@ -179,8 +179,15 @@ def test_a_sample_is_of_one_localization(house: Any, boxes: list[str]) -> None:
     assert (house.row(new), house.row(boxes[0]).attributes["Label"]) == (None, "cod")
 
 
-def test_a_lease_that_was_lost_ends_creations_between_two_batches(house: Any, boxes: Any, around: Any) -> None:
-    add(house, boxes[0], 1001)
+@pytest.mark.parametrize("version", [None, "Scratch"])
+def test_a_lease_that_was_lost_ends_what_is_created_between_two_batches(
+    house: Any, boxes: Any, around: Any, monkeypatch: pytest.MonkeyPatch, version: str | None
+) -> None:
+    monkeypatch.setattr("fiftyone_tator.sync.journal._MOST", 2)
+    if version is None:
+        add(house, boxes[0], 5)
+    else:
+        house.dataset().set_values("ground_truth.label", ["eel"] * 4)
     leases, calls = foo.get_db_conn()["tator_sync.leases"], []
 
     def lose_it(original: Any, *args: Any, **options: Any) -> Any:
@@ -192,7 +199,7 @@ def test_a_lease_that_was_lost_ends_creations_between_two_batches(house: Any, bo
     around("create_each", lose_it)
     try:
         with pytest.raises(Busy):
-            house.push()
+            house.push(version=version)
     finally:
         leases.delete_one({"_id": house.made[0]})
     assert len(calls) == 1
