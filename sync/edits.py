@@ -31,7 +31,7 @@ class Touched:
         created: documents of samples that Tator has no localization of
         strange: documents of samples that cannot be told, and why
         looked_at: how many samples there are
-        clean: times of samples in which nothing was edited
+        clean: the times of samples in which nothing was edited, by id
         dirty: times of samples in which something was
     """
 
@@ -39,7 +39,7 @@ class Touched:
     created: list[dict[str, Any]] = field(default_factory=list)
     strange: list[tuple[dict[str, Any], str]] = field(default_factory=list)
     looked_at: int = 0
-    clean: set[datetime] = field(default_factory=set)
+    clean: dict[ObjectId, datetime] = field(default_factory=dict)
     dirty: set[datetime] = field(default_factory=set)
 
 
@@ -91,18 +91,19 @@ class Edits:
             identity = named[document["_id"]]
             known = None if identity is None else base.get(identity)
             is_its = known is not None and known.sample == document["_id"]
-            times = found.dirty
+            at, is_clean = document.get(MODIFIED), False
             if known is not None and is_its:
-                if self.is_edited(known, document):
+                is_clean = not self.is_edited(known, document)
+                if not is_clean:
                     found.edited.append((known, document))
-                else:
-                    times = found.clean
             elif not document.get("elemental_id"):
                 found.created.append(document)
             else:
                 found.strange.append((document, _STRANGE if known is None else _COPY))
-            if document.get(MODIFIED) is not None:
-                times.add(document[MODIFIED])
+            if at is not None and is_clean:
+                found.clean[document["_id"]] = at
+            elif at is not None:
+                found.dirty.add(at)
         found.looked_at = len(documents)
         return found
 

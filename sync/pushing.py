@@ -263,7 +263,7 @@ class Push(Preview):
     # ------------------------------------------------------------------ changes
 
     def _carry_out(self, block: Block) -> None:
-        self._clean |= block.touched.clean
+        self._clean |= self._origin.stamps.restamp(block.touched.clean)
         self._dirty |= block.touched.dirty
         self._create(block.touched.created)
         proposals, planned = self._split(block.planned)

@@ -2,15 +2,20 @@
 
 Whatever edits a sample (the App, a tag, ``set_values``, an annotation backend) sets its ``last_modified_at``, which is
 indexed. What we write gets one of a few times of our own, the *stamps*. So all samples with another time are those that
-somebody touched, and an index finds them in milliseconds, however many samples there are. Clocks need not agree.
+somebody touched, and an index finds them in milliseconds, however many samples there are.
+
+Times are told apart, never put in order, so clocks need not agree. What remains: a time of somebody else's may become a
+stamp once it is five minutes old, and our own lie two seconds in the past. Who writes later by a clock that is slower
+than that, and hits the very millisecond of a stamp, is overlooked until a push looks at ``everything``.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from bson import ObjectId
-from pymongo import ASCENDING
+from pymongo import ASCENDING, UpdateOne
 from pymongo.collection import Collection as Table
 from pymongo.database import Database
 
@@ -23,6 +28,8 @@ _BEHIND = timedelta(seconds=2)
 _MILLISECOND = timedelta(milliseconds=1)
 # After so long nobody is still writing samples with a time that was taken before the writing began.
 SETTLED_SECONDS = 300.0
+# A time that so many samples of a block have is worth a stamp; the others' times are changed.
+_WORTH_A_STAMP = 250
 
 
 class Stamps:
@@ -38,6 +45,7 @@ class Stamps:
         self._stamps, self._dataset, self._samples = database[COLLECTION], dataset, samples
         self._datasets = database["datasets"]
         self._last = datetime.min
+        self._given: datetime | None = None
 
     def prepare(self) -> None:
         """Makes the index that no stamp is kept twice by, and forgets datasets that are no more."""
@@ -121,15 +129,42 @@ class Stamps:
         if block:
             yield block
 
+    def restamp(self, clean: Mapping[ObjectId, datetime], now: datetime | None = None) -> set[datetime]:
+        """Gives samples in which nothing was edited a stamp for the time that somebody else gave them.
+
+        A tool that writes embeddings touches every sample. Looking at them once is enough. What somebody touches again
+        meanwhile keeps its time.
+
+        Args:
+            clean: the samples' times as they were read, by id
+            now: the present time, in UTC
+
+        Returns:
+            times that many of the samples have, which are left alone: :meth:`acknowledge` is cheaper for those
+        """
+        latest = _settled(now)
+        times = Counter(clean.values())
+        many = {at for at, count in times.items() if count >= _WORTH_A_STAMP}
+        if few := [(id, at) for id, at in clean.items() if at <= latest and at not in many]:
+            if self._given is None:
+                self._given = self._unused()
+            self._keep([self._given])
+            stamp = {"$set": {MODIFIED: self._given}}
+            self._samples.bulk_write([UpdateOne({"_id": id, MODIFIED: at}, stamp) for id, at in few], ordered=False)
+        return many
+
     def acknowledge(self, clean: Iterable[datetime], dirty: Collection[datetime], now: datetime | None = None) -> None:
         """Takes times of somebody else's for stamps: all samples with them were looked at, and none was edited.
-
-        A tool that writes embeddings touches every sample. Looking at them once is enough.
 
         Args:
             clean: times of samples in which nothing was edited
             dirty: times of samples in which something was
             now: the present time, in UTC
         """
-        latest = (now or datetime.now(timezone.utc).replace(tzinfo=None)) - timedelta(seconds=SETTLED_SECONDS)
+        latest = _settled(now)
         self._keep(at for at in set(clean) - set(dirty) if at <= latest)
+
+
+def _settled(now: datetime | None) -> datetime:
+    """The time before which nobody is still writing, in UTC."""
+    return (now or datetime.now(timezone.utc).replace(tzinfo=None)) - timedelta(seconds=SETTLED_SECONDS)

@@ -105,7 +105,8 @@ def test_an_embedding_is_no_edit_and_is_looked_at_once(house: Any, boxes: list[s
     samples = foo.get_db_conn()[dataset._sample_collection_name]
     stamps = Stamps(foo.get_db_conn(), dataset_id(dataset), samples)
     (when,) = samples.distinct("last_modified_at")
-    stamps.acknowledge({when}, set(), when + timedelta(seconds=SETTLED_SECONDS))
+    times = dict.fromkeys(samples.distinct("_id"), when)
+    assert stamps.restamp(times, when + timedelta(seconds=SETTLED_SECONDS)) == set()
     assert house.push().looked_at == 0
     save(house.dataset(), boxes[0])
     assert house.push().looked_at == 1

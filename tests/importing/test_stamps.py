@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -190,3 +191,63 @@ def test_a_crop_that_is_cut_anew_for_an_edited_sample_hides_no_edit(village: Any
     village.run()
     assert Path(village.sample(first).filepath).is_file()
     assert touched(village) == {first}
+
+
+# ---------------------------------------------------------------------- tools that touch what nobody edits
+
+
+@pytest.fixture
+def tool(village: Any) -> tuple[Stamps, Any, dict[Any, datetime]]:
+    """Stamps, samples, and their times after a tool saved sample by sample, an hour ago."""
+    village.run()
+    dataset = village.dataset()
+    samples = foo.get_db_conn()[dataset._sample_collection_name]
+    hour_ago = datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0) - timedelta(hours=1)
+    times = {id: hour_ago + timedelta(milliseconds=n) for n, id in enumerate(samples.distinct("_id"))}
+    for id, at in times.items():
+        samples.update_one({"_id": id}, {"$set": {"last_modified_at": at}})
+    return Stamps(foo.get_db_conn(), dataset_id(dataset), samples), samples, times
+
+
+def test_what_a_tool_saved_sample_by_sample_is_looked_at_once_and_leaves_one_stamp(village: Any, tool: Any) -> None:
+    stamps, samples, _ = tool
+    assert (village.push().looked_at, village.push().looked_at) == (6, 0)
+    assert len(samples.distinct("last_modified_at")) == 1
+    assert stamps.known() == samples.distinct("last_modified_at")
+
+
+def test_what_is_touched_after_it_was_looked_at_keeps_its_time(village: Any, tool: Any) -> None:
+    stamps, samples, times = tool
+    first = samples.find_one()["elemental_id"]
+    relabel(village.sample(first))
+    assert stamps.restamp(times) == set()
+    assert touched(village) == {first}
+
+
+def test_a_time_of_this_moment_is_left_alone(village: Any, tool: Any) -> None:
+    stamps, _, times = tool
+    assert stamps.restamp(times, max(times.values())) == set()
+    assert len(touched(village)) == 6
+
+
+def test_a_sample_with_the_time_of_an_edited_one_gets_a_stamp_all_the_same(village: Any, tool: Any) -> None:
+    _, samples, times = tool
+    samples.update_many({}, {"$set": {"last_modified_at": min(times.values())}})
+    first = samples.find_one()["elemental_id"]
+    samples.update_one({"elemental_id": first}, {"$set": {"ground_truth.label": "mine"}})
+    result = village.push(dry_run=True)
+    assert (result.looked_at, result.changed) == (6, 1)
+    village.edit(first, Label="theirs")
+    assert village.push().conflicts == 1
+    assert touched(village) == {first}
+
+
+def test_a_time_that_many_samples_have_becomes_a_stamp_itself(
+    village: Any, tool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fiftyone_tator.sync.stamps._WORTH_A_STAMP", 6)
+    stamps, samples, times = tool
+    at = min(times.values())
+    samples.update_many({}, {"$set": {"last_modified_at": at}})
+    assert (village.push().looked_at, village.push().looked_at) == (6, 0)
+    assert stamps.known() == samples.distinct("last_modified_at") == [at]
