@@ -6,7 +6,7 @@ from typing import Any
 
 from fiftyone_tator.sync.results import Tally
 
-_MOST_FAILURES = 1_000
+_MOST_FAILURES = 10_000
 _MOST_FLOWS = 100
 
 
@@ -36,7 +36,7 @@ class PushResult:
         seconds: how long it took
         problems: why something could not be sent
         notes: what else is worth knowing
-        failures: the first localizations that failed, with the reason
+        failures: the first 10,000 localizations that failed, with the reason
     """
 
     dataset: str

@@ -18,7 +18,7 @@ from fiftyone_tator.sync.results import ImportResult
 from fiftyone_tator.sync.stamps import MODIFIED, Stamps
 
 _FLUSH = 1_000
-_EDITED = "Somebody edited them here while the import ran, so what changed in Tator comes with the next import"
+_EDITED = "Somebody edited them here meanwhile; what changed in Tator comes with the next import"
 
 
 @dataclass(frozen=True, slots=True)
