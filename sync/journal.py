@@ -14,6 +14,8 @@ from pymongo import ASCENDING
 from pymongo.database import Database
 
 COLLECTION = "tator_sync.journal"
+PROPOSALS = "tator_sync.proposals"
+"""Where pushes remember what they proposed; see :mod:`fiftyone_tator.sync.proposing`."""
 
 _MOST, _MOST_TEXT = 500, 2_000_000
 """Localizations, and letters of what is set on them, that one entry and one call carry."""
@@ -98,12 +100,23 @@ class Journal:
     """
 
     def __init__(self, database: Database[dict[str, Any]], dataset: ObjectId) -> None:
-        self._entries, self._dataset = database[COLLECTION], dataset
+        self._entries, self._dataset, self._database = database[COLLECTION], dataset, database
 
     def prepare(self) -> None:
-        """Makes the index that finds open batches, and the one that lets MongoDB forget old ones after 30 days."""
+        """Makes the index that finds open batches, and the one that lets MongoDB forget old ones after 30 days.
+
+        What pushes of datasets that are no more left behind is forgotten.
+        """
+        self._forget_other_datasets()
         self._entries.create_index([("dataset", ASCENDING), ("state", ASCENDING)])
         self._entries.create_index("done", expireAfterSeconds=_KEPT_SECONDS)
+
+    def _forget_other_datasets(self) -> None:
+        for table in (self._entries, self._database[PROPOSALS]):
+            # In this order: a dataset that somebody makes meanwhile has no entries yet, or is among those there are.
+            known = set(table.distinct("dataset")) - {self._dataset}
+            if gone := known - set(self._database["datasets"].distinct("_id")):
+                table.delete_many({"dataset": {"$in": list(gone)}})
 
     def out(
         self,

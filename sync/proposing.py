@@ -8,7 +8,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo import ASCENDING, UpdateOne
 
-from fiftyone_tator.sync.journal import Entry, Item, Journal, portions
+from fiftyone_tator.sync.journal import PROPOSALS, Entry, Item, Journal, portions
 from fiftyone_tator.sync.mapping import ValueMap
 from fiftyone_tator.sync.origin import Origin
 from fiftyone_tator.sync.outgoing import nulls_of, spec, within
@@ -27,8 +27,6 @@ from fiftyone_tator.tator_client import (
     TatorError,
     Version,
 )
-
-COLLECTION = "tator_sync.proposals"
 
 _GONE = (
     "its localization was deleted in Tator, so a proposal has nothing to change. Push without a version and with "
@@ -115,7 +113,7 @@ class Proposer:
     def __init__(self, client: Tator, origin: Origin, target: Target, version: Version, *, overwrite: bool) -> None:
         self._client, self._origin, self._target, self._version = client, origin, target, version
         self._overwrite = overwrite
-        self._made = origin.database[COLLECTION]
+        self._made = origin.database[PROPOSALS]
 
     def wanted(self, planned: Sequence[Planned], result: PushResult) -> list[Proposal]:
         """The proposals that are not there yet.

@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import fiftyone.core.odm as foo
 import pytest
+from bson import ObjectId
 
-from fiftyone_tator.sync import deleting
+from fiftyone_tator.sync import deleting, journal
 from fiftyone_tator.sync.dataset import CONFLICT_TAG
+from fiftyone_tator.sync.push_results import PushResult
 
 DOT = ({"name": "Label", "dtype": "string", "default": "unknown"},)
 
@@ -185,3 +188,31 @@ def test_a_sample_with_an_edit_that_does_not_travel_stays_though_tator_deleted_i
     sample.reload()
     assert (sample.notes, sample.tags) == ("mine", [CONFLICT_TAG])
     assert house.push(conflicts="theirs").removed == 1
+
+
+# ---------------------------------------------------------------------- what is told, and what is forgotten
+
+
+def test_what_is_edited_while_a_push_takes_theirs_over_is_told_without_an_import(house: Any, boxes: list[str]) -> None:
+    relabel(house, boxes[0])
+    house.edit(boxes[0], notes="theirs")
+    meanwhile(house, "update_localization", lambda: relabel(house, boxes[0], label="ray"))
+    (note,) = house.push().notes.as_json()
+    assert note["reason"] == "Somebody edited them here meanwhile; what changed in Tator comes with the next import"
+
+
+def test_ten_thousand_failures_are_named() -> None:
+    result = PushResult("fish")
+    for number in range(10_001):
+        result.fail("fish", 1, str(number), ["it was not changed"])
+    assert (result.failed, len(result.failures)) == (10_001, 10_000)
+
+
+@pytest.mark.parametrize("collection", [journal.COLLECTION, journal.PROPOSALS])
+def test_what_pushes_of_deleted_datasets_left_is_forgotten(house: Any, boxes: list[str], collection: str) -> None:
+    table, gone = foo.get_db_conn()[collection], ObjectId()
+    own = {"dataset": house.dataset()._doc.id, "state": "done", "version": 1, "elemental_id": "kept"}
+    table.insert_many([own, {**own, "dataset": gone, "state": "out", "_id": ObjectId()}])
+    house.push()
+    assert (table.count_documents({"dataset": gone}), table.count_documents({"elemental_id": "kept"})) == (0, 1)
+    table.delete_many({"elemental_id": "kept"})
