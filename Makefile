@@ -14,7 +14,12 @@ test: $(VENV)/.test-ready
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(VENV)/bin/lint-imports
-	@$(PY) -m pytest --numprocesses auto --dist loadfile $(ARGS)
+ifeq ($(strip $(ARGS)),)
+	@$(PY) -m pytest --numprocesses auto --dist loadfile --ignore tests/app
+	@$(PY) -m pytest tests/app
+else
+	@$(PY) -m pytest $(ARGS)
+endif
 
 lint: $(VENV)/.test-ready
 	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format .

@@ -21,7 +21,7 @@ print(json.dumps({"now": now.result, "delegated": later.delegated, "count": len(
 
 def runs(app: Any) -> dict[str, dict[str, Any]]:
     """The runs by the name of the dataset that they import to."""
-    rows = app.collections().get("delegated_ops", ())
+    rows = [row for row in app.collections().get("delegated_ops", ()) if row["operator"].endswith("import_from_tator")]
     return {row["context"]["request_params"]["params"]["dataset_name"]: row for row in rows}
 
 
