@@ -17,7 +17,7 @@ DRAWN = """() => [...document.querySelectorAll("[data-cy=looker] canvas[canvas-l
 @pytest.fixture(scope="session")
 def app(apps: dict[str, Any]) -> Any:
     """The App that knows one server, and has no dataset before the first of these tests."""
-    return apps["one"]
+    return apps["fresh"]
 
 
 def test_an_import_runs_from_an_app_without_datasets_to_the_crops(
