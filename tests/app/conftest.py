@@ -148,7 +148,7 @@ def start_app(processes: Processes, database: str, url: str, token: str) -> App:
 
 @pytest.fixture(scope="session")
 def apps(processes: Processes, tator: Any, database: Any) -> dict[str, App]:
-    """App servers: with one Tator; another like it, for one file of tests; with three, of which one refuses the token and one is away; without secrets."""
+    """App servers: two with one Tator; with three, of which one refuses the token and one is away; without secrets."""
     good, away = tator.tokens["editor"], f"http://127.0.0.1:{free_port()}"
     # The same server under another name, as far as addresses go.
     refusing = tator.url.replace("127.0.0.1", "localhost")
