@@ -4,10 +4,8 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
+from fiftyone_tator.operators.markdown import reasons
 from fiftyone_tator.sync.results import summary
-
-_MOST_REASONS = 12
-_MOST_EXAMPLES = 3
 
 
 def result_page(results: dict[str, Any]) -> types.Property:
@@ -27,7 +25,7 @@ def result_page(results: dict[str, Any]) -> types.Property:
     for name, title in (("left_out", "Left out"), ("notes", "Worth knowing")):
         groups = results.get(name) or []
         if groups:
-            outputs.md(_reasons(title, groups), name=name)
+            outputs.md(reasons(title, groups), name=name)
     return types.Property(outputs, view=types.View(label="Imported from Tator"))
 
 
@@ -40,13 +38,3 @@ def failure_page(reason: str) -> types.Property:
     outputs = types.Object()
     outputs.view("reason", types.Error(label="The import stopped", description=reason))
     return types.Property(outputs, view=types.View(label="Import from Tator"))
-
-
-def _reasons(title: str, groups: list[dict[str, Any]]) -> str:
-    lines = [f"**{title}**", ""]
-    for group in groups[:_MOST_REASONS]:
-        lines.append(f"- **{group['count']:,}**: {group['reason']}. For example:")
-        lines += [f"    - {example}" for example in group["examples"][:_MOST_EXAMPLES]]
-    if len(groups) > _MOST_REASONS:
-        lines.append(f"- {len(groups) - _MOST_REASONS} more reasons; the result holds them all")
-    return "\n".join(lines)

@@ -1,7 +1,10 @@
 """Markdown for pages and forms: plain text stays as it is, tables stay in shape."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+_MOST_REASONS = 12
+_MOST_EXAMPLES = 3
 
 
 def plain(text: Any) -> str:
@@ -24,6 +27,24 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Sequen
     rule = ["---:" if place in numbers else ":---" for place in range(len(head))]
     lines = [[*map(plain, head)], rule, *([_cell(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def reasons(title: str, groups: Sequence[Mapping[str, Any]]) -> str:
+    """Reasons with examples, as a list; nothing if there are none.
+
+    Args:
+        title: above the list
+        groups: from :meth:`fiftyone_tator.sync.results.Tally.as_json`
+    """
+    if not groups:
+        return ""
+    lines = [f"**{title}**", ""]
+    for group in groups[:_MOST_REASONS]:
+        lines.append(f"- **{group['count']:,}**: {plain(group['reason'])}. For example:")
+        lines += [f"    - {plain(example)}" for example in group["examples"][:_MOST_EXAMPLES]]
+    if len(groups) > _MOST_REASONS:
+        lines.append(f"- {len(groups) - _MOST_REASONS} more reasons; the result holds them all")
+    return "\n".join(lines)
 
 
 def _cell(value: Any) -> str:

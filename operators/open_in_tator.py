@@ -8,6 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from fiftyone_tator.operators.hands import GRID, SAMPLE, answer, call, chosen, placement
+from fiftyone_tator.operators.markdown import plain
 from fiftyone_tator.sync.hands import addresses
 
 OPEN_URL = "@tator/sync/open_url"
@@ -96,13 +97,8 @@ class OpenSampleInTator(OpenInTator):
 
 def _page(found: Sequence[tuple[str, str]], wanted: int) -> types.Property:
     outputs = types.Object()
-    lines = [f"- [{_plain(title)}](<{url}>)" for title, url in found]
+    lines = [f"- [{plain(title)}](<{url}>)" for title, url in found]
     if wanted > len(found):
         lines.append(f"- {wanted - len(found):,} more are selected")
     outputs.md("\n".join(lines), name="links")
     return types.Property(outputs, view=types.View(label="Open in Tator"))
-
-
-def _plain(title: str) -> str:
-    """Text without what Markdown would take for its own."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()<>#+-.!|&" else c for c in title)

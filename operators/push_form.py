@@ -8,8 +8,9 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from fiftyone_tator.operators import load_push_preview as loader
+from fiftyone_tator.operators.markdown import reasons
 from fiftyone_tator.operators.presets import LOADED
-from fiftyone_tator.operators.push_result import conflicts, counts, flows, many, reasons
+from fiftyone_tator.operators.push_result import conflicts, counts, flows, many
 from fiftyone_tator.operators.push_target import ELSEWHERE, SHOWN, is_whole, push_params, server_of
 from fiftyone_tator.operators.running import from_app
 from fiftyone_tator.sync.dataset import INFO

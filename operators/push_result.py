@@ -5,12 +5,10 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from fiftyone_tator.operators.markdown import plain, table
+from fiftyone_tator.operators.markdown import plain, reasons, table
 from fiftyone_tator.sync.push_results import push_summary
 
 _MOST_FAILURES = 20
-_MOST_REASONS = 12
-_MOST_EXAMPLES = 3
 
 
 def result_page(results: dict[str, Any]) -> types.Property:
@@ -135,22 +133,6 @@ def conflicts(results: Mapping[str, Any], most: int = 20) -> str:
             *_more(results["conflicts"] - len({each["sample"] for each in found})),
         ]
     )
-
-
-def reasons(title: str, groups: Sequence[Mapping[str, Any]]) -> str:
-    """Reasons with examples, as a list; nothing if there are none.
-
-    Args:
-        title: above the list
-        groups: from :meth:`fiftyone_tator.sync.results.Tally.as_json`
-    """
-    if not groups:
-        return ""
-    lines = [f"**{title}**", ""]
-    for group in groups[:_MOST_REASONS]:
-        lines.append(f"- **{group['count']:,}**: {plain(group['reason'])}. For example:")
-        lines += [f"    - {plain(example)}" for example in group["examples"][:_MOST_EXAMPLES]]
-    return "\n".join([*lines, *_more(len(groups) - _MOST_REASONS)])
 
 
 def _failures(results: Mapping[str, Any]) -> str:
