@@ -141,7 +141,13 @@ class App:
 
 def start_app(processes: Processes, database: str, url: str, token: str) -> App:
     port = free_port()
-    env = {"FIFTYONE_DATABASE_NAME": database, "FIFTYONE_TATOR_URL": url, "FIFTYONE_TATOR_TOKEN": token}
+    # A data folder of its own as well: what one App has fetched already would be no work for another.
+    env = {
+        "FIFTYONE_DATABASE_NAME": database,
+        "FIFTYONE_TATOR_URL": url,
+        "FIFTYONE_TATOR_TOKEN": token,
+        "FIFTYONE_TATOR_DIR": str(processes.folder / database),
+    }
     command = [sys.executable, "-m", "fiftyone.server.main", "--port", str(port), "--address", "127.0.0.1"]
     return App(f"http://127.0.0.1:{port}", database, env, processes.start(*command, **env))
 
