@@ -23,11 +23,10 @@ from pymongo.collection import Collection as Table
 
 from fiftyone_tator.embeddings.embedder import Source, Vectors
 from fiftyone_tator.embeddings.errors import BadVectors, NoEmbeddings, OtherModel
+from fiftyone_tator.sync.documents import EMBEDDING_OF
 
 BLOCK = 5_000
 MOST_DIMENSIONS = 1_536
-MADE_OF = "embedding_of"
-"""In a field's info: what its vectors are made of. An import that makes a new crop drops the vector of the old one."""
 _SIGNS = 16
 _CLOSE = 0.1
 
@@ -108,7 +107,7 @@ class Record:
         Args:
             info: the field's info
         """
-        if not info or MADE_OF not in info:
+        if not info or EMBEDDING_OF not in info:
             return None
         source = Source(info["kind"], info["model"], info.get("service"), info.get("version"))
         signs = tuple(float(part) for part in info["signs"].split())
@@ -118,20 +117,26 @@ class Record:
         """The record for a field's info, which the App shows as it is."""
         said = {key: value for key, value in asdict(self.source).items() if value is not None}
         signs = " ".join(f"{sign:.5f}" for sign in self.signs)
-        return {MADE_OF: "filepath", **said, "dimensions": self.dimensions, "made_at": self.made_at, "signs": signs}
+        return {
+            EMBEDDING_OF: "filepath",
+            **said,
+            "dimensions": self.dimensions,
+            "made_at": self.made_at,
+            "signs": signs,
+        }
 
-    def is_of(self, source: Source, probe: Vectors) -> bool:
-        """Whether somebody's vectors can stand beside those of this record.
+    def matches(self, other: "Record") -> bool:
+        """Whether vectors of two records can stand side by side.
 
         Args:
-            source: who makes them; the service may have moved, but not the kind of service nor the model
-            probe: their vector of the probe picture
+            other: the service may have moved, or be newer; the kind of service, the model and what it says of the probe
+                picture are the same
         """
-        same = (self.source.kind, self.source.model) == (source.kind, source.model)
-        if not same or self.dimensions != len(probe):
+        mine, others = self.source, other.source
+        if (mine.kind, mine.model, self.dimensions) != (others.kind, others.model, other.dimensions):
             return False
-        ours, theirs = np.array(self.signs), np.array(_signs(probe))
-        return bool(np.linalg.norm(ours - theirs) <= _CLOSE * max(float(np.linalg.norm(ours)), 1e-3))
+        one, two = np.array(self.signs), np.array(other.signs)
+        return bool(np.linalg.norm(one - two) <= _CLOSE * max(float(np.linalg.norm(one)), 1e-3))
 
 
 def _signs(probe: Vectors) -> tuple[float, ...]:
@@ -195,20 +200,34 @@ class VectorField:
         """Removes all vectors, and leaves the field."""
         self._samples.update_many({self.name: {"$exists": True}}, {"$unset": {self.name: ""}})
 
-    def pictures(self, among: Sequence[ObjectId] | None, *, only_missing: bool) -> Iterator[tuple[ObjectId, str]]:
+    def wanted(self, among: Sequence[ObjectId] | None = None, *, everything: bool = False) -> list[ObjectId]:
         """The samples to embed.
 
         Args:
             among: ids of samples; all if None
-            only_missing: only those without a vector
+            everything: also those that have a vector
+
+        Returns:
+            their ids
+        """
+        query: dict[str, Any] = {} if everything else {self.name: None}
+        if among is None:
+            return [found["_id"] for found in self._samples.find(query, {"_id": True})]
+        blocks = (list(among[start : start + BLOCK]) for start in range(0, len(among), BLOCK))
+        found = (self._samples.find({"_id": {"$in": block}, **query}, {"_id": True}) for block in blocks)
+        return [each["_id"] for some in found for each in some]
+
+    def pictures(self, ids: Sequence[ObjectId]) -> Iterator[tuple[ObjectId, str]]:
+        """The files of samples; samples that are gone are left out.
+
+        Args:
+            ids: of the samples
 
         Yields:
-            id and file; all ids are read before the first, so that what is written meanwhile does not matter
+            id and file
         """
-        query: dict[str, Any] = {self.name: None} if only_missing else {}
-        every = [found["_id"] for found in self._samples.find(query, {"_id": True})] if among is None else list(among)
-        for start in range(0, len(every), BLOCK):
-            block = {"_id": {"$in": every[start : start + BLOCK]}, **query}
+        for start in range(0, len(ids), BLOCK):
+            block = {"_id": {"$in": list(ids[start : start + BLOCK])}}
             for found in self._samples.find(block, {"filepath": True}):
                 yield found["_id"], str(found["filepath"])
 

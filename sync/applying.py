@@ -236,7 +236,8 @@ class Applier:
         return {document["_id"]: document["filepath"] for document in found}
 
     def _ours(self, samples: Sequence[ObjectId]) -> dict[ObjectId, dict[str, Any]]:
-        found = self._samples.find({"_id": {"$in": list(samples)}}) if samples else ()
+        without = dict.fromkeys(self._writer.vectors, False) or None
+        found = self._samples.find({"_id": {"$in": list(samples)}}, without) if samples else ()
         return {document["_id"]: document for document in found}
 
     # ------------------------------------------------------------------ one picture's crops are done

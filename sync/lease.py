@@ -156,7 +156,7 @@ class Lease:
     def _lost_message(self) -> str:
         return (
             f"The right to write to dataset {self._dataset!r} ran out and could not be renewed in time"
-            f"{self._holder()}. Nothing is lost: import again, and what is missing comes."
+            f"{self._holder()}. Nothing is lost: do the same again, and what is missing comes."
         )
 
     def _holder(self) -> str:

@@ -13,6 +13,7 @@ from pymongo import DeleteOne, UpdateOne
 from fiftyone_tator.media.folders import ProjectFolder
 from fiftyone_tator.sync.base import BaseRow, BaseStore, Identity
 from fiftyone_tator.sync.dataset import CONFLICT_FIELD, CONFLICT_TAG, dataset_id, mark_unfinished
+from fiftyone_tator.sync.documents import EMBEDDING_OF
 from fiftyone_tator.sync.merging import AgreedMedias
 from fiftyone_tator.sync.results import ImportResult
 from fiftyone_tator.sync.stamps import MODIFIED, Stamps
@@ -57,6 +58,9 @@ class Writer:
         self._dataset, self._store, self._medias, self._folder, self._result = dataset, store, medias, folder, result
         self.samples = foo.get_db_conn()[dataset._sample_collection_name]
         self.run = run
+        infos = {name: field.info or {} for name, field in dataset.get_field_schema().items()}
+        self.vectors = [name for name, info in infos.items() if info.get(EMBEDDING_OF) == "filepath"]
+        """The fields of vectors that were made of the crops."""
         self._new: list[tuple[BaseRow, dict[str, Any]]] = []
         self._updates: list[_Update] = []
         self.missed: list[Identity] = []
@@ -112,6 +116,8 @@ class Writer:
         change: dict[str, Any] = {"$set": {**news, MODIFIED: self._dirty if edited else self._clean}}
         if (conflict is not None) != tagged and "tags" not in news:
             change["$pull" if tagged else "$addToSet"] = {"tags": CONFLICT_TAG}
+        if "filepath" in fields and self.vectors:
+            change["$unset"] = dict.fromkeys(self.vectors, "")
         write = None
         # Its time has to say whether the next push looks at it, also where nothing else of it changes.
         if news or len(change) > 1 or edited == (ours.get(MODIFIED) in self._known):
