@@ -21,7 +21,7 @@ from fiftyone.core.odm import get_db_conn
 from fiftyone_tator.embeddings.embedder import Embedded, Embedder, Picture, Vectors
 from fiftyone_tator.embeddings.errors import BadVectors, EmbeddingError, NothingToEmbed, OtherModel
 from fiftyone_tator.embeddings.options import EmbedOptions
-from fiftyone_tator.embeddings.vectors import Record, VectorField
+from fiftyone_tator.embeddings.vectors import Record, VectorField, refresh_held
 from fiftyone_tator.sync.lease import Lease
 from fiftyone_tator.sync.progress import Report, Tracker
 
@@ -120,8 +120,7 @@ def compute(
             result.already = (len(dataset) if samples is None else len(samples)) - len(ids)
             tracker.stage("Embedding", len(ids), (0.02, 1.0))
             _Run(vectors, record, result, tracker, lease).embed(embedder, ids)
-    # Samples that the caller holds would not show their vectors.
-    fo.Sample._reload_docs(dataset._sample_collection_name)
+    refresh_held(dataset)
     result.seconds = time.monotonic() - started
     return result
 

@@ -335,3 +335,16 @@ def fields_of(dataset: fo.Dataset) -> dict[str, Record]:
     fields = dataset.get_field_schema(ftype=fo.VectorField)
     found = {name: Record.from_info(field.info) for name, field in fields.items()}
     return {name: record for name, record in found.items() if record is not None}
+
+
+def refresh_held(dataset: fo.Dataset) -> None:
+    """Makes samples that this process holds show what was written to MongoDB directly.
+
+    Args:
+        dataset: the dataset
+    """
+    name = dataset._sample_collection_name
+    held = [ObjectId(id) for id in list(fo.Sample._instances.get(name, ()))]
+    there = get_db_conn()[name].find({"_id": {"$in": held}}, {"_id": True})
+    # Reloading one that somebody deleted would fail.
+    fo.Sample._sync_docs(name, [str(found["_id"]) for found in there])

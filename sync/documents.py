@@ -16,7 +16,7 @@ from fiftyone_tator.sync.values import moment
 from fiftyone_tator.tator_client import Localization, Media
 
 EMBEDDING_OF = "embedding_of"
-"""In the info of a field of vectors: the field that names what they were made of. A new crop drops the old one's vector."""
+"""In the info of a vector field: the field that names what they are made of. A new crop drops the vector of the old."""
 MIME_TYPES = {"jpg": "image/jpeg", "png": "image/png"}
 
 
