@@ -1,0 +1,268 @@
+"""The similarity index of a field of vectors, in whatever FiftyOne Brain knows, and sorting by a picture."""
+
+import importlib.util
+import inspect
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import eta.core.utils as etau
+import fiftyone as fo
+import fiftyone.brain as fob
+import numpy as np
+from bson import ObjectId
+
+from fiftyone_tator.embeddings.embedder import Vectors
+from fiftyone_tator.embeddings.errors import EmbeddingError, NoEmbeddings, NotInstalled, OtherModel
+from fiftyone_tator.embeddings.vectors import VectorField
+from fiftyone_tator.sync.errors import InvalidOption
+from fiftyone_tator.sync.progress import Report, Tracker
+
+AT_HOME = "sklearn"
+OUTGROWS_MEMORY = "lancedb"
+MOST_BYTES_AT_HOME = 1_000_000_000
+_logger = logging.getLogger(__name__)
+
+_UNFINISHED = "_unfinished"
+_OURS = "fiftyone_tator.embeddings.lance.LanceSimilarityConfig"
+_SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarityResult:
+    """What became of an index.
+
+    Args:
+        key: of the run; sort by similarity with it
+        backend: where the index is
+        samples: how many are in it
+        left_out: how many samples have no vector
+        seconds: how long it took
+    """
+
+    key: str
+    backend: str
+    samples: int
+    left_out: int
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The result for a page or a log."""
+        return asdict(self)
+
+
+def index(
+    dataset: fo.Dataset,
+    field: str,
+    *,
+    backend: str | None = None,
+    brain_key: str | None = None,
+    metric: str = "cosine",
+    samples: Sequence[ObjectId] | None = None,
+    report: Report | None = None,
+    **settings: Any,
+) -> SimilarityResult:
+    """Makes a field's vectors sortable by similarity; an index of the same key stays until the new one is ready.
+
+    Args:
+        dataset: the dataset
+        field: of the vectors
+        backend: one that FiftyOne Brain knows; ``sklearn`` if left out, which reads the field whenever it is loaded,
+            or ``lancedb`` where the vectors are too many for memory
+        brain_key: how the key of the run begins; the field's name if left out
+        metric: one that the backend knows
+        samples: ids of the samples to index; all if None. ``sklearn`` always has all
+        report: called as it goes
+        **settings: of the backend; addresses and secrets are better left to FiftyOne's brain config
+
+    Returns:
+        what is in the index
+
+    Raises:
+        InvalidOption: if the backend, the key or a setting is unknown
+        NoEmbeddings: if there are no vectors
+        NotInstalled: if the backend needs a package
+        EmbeddingError: if the backend cannot be reached, or refuses
+    """
+    started = time.monotonic()
+    vectors, tracker = VectorField(dataset, field), Tracker(report)
+    count = _count(vectors, samples)
+    if backend is None:
+        backend = _choose(count * _dimensions(vectors, samples) * 4)
+    key = _checked_key(f"{brain_key or field}_similarity")
+    config = _config(backend, settings)
+    if backend == AT_HOME:
+        samples = None
+    wanted = dataset._sample_collection.estimated_document_count() if samples is None else len(set(samples))
+    tracker.stage("Making the similarity index", count, (0.0, 1.0))
+
+    def blocks() -> Iterable[tuple[list[ObjectId], Vectors]]:
+        for block in vectors.blocks(samples):
+            yield block
+            tracker.advance(len(block[0]))
+
+    unfinished = key + _UNFINISHED
+    _delete(dataset, unfinished)
+    try:
+        indexed = _build(dataset, field, unfinished, backend, config, {"metric": metric, **settings}, blocks)
+    except BaseException:
+        _delete(dataset, unfinished)
+        raise
+    _delete(dataset, key)
+    dataset.rename_brain_run(unfinished, key)
+    return SimilarityResult(key, backend, indexed, max(0, wanted - indexed), round(time.monotonic() - started, 3))
+
+
+def similar_to(samples: fo.Dataset | fo.DatasetView, key: str, vector: Vectors, *, k: int) -> fo.DatasetView:
+    """Sorts by similarity to a picture that need not be in the dataset.
+
+    Args:
+        samples: the dataset, or a view to stay in
+        key: of the index
+        vector: of the picture, by what made those in the index
+        k: how many samples to show
+
+    Returns:
+        the most similar samples, the best first
+
+    Raises:
+        NoEmbeddings: if there is no such index
+        OtherModel: if the vector is of another length than those in the index
+    """
+    dataset = samples._root_dataset
+    found = dataset.load_brain_results(key) if key in dataset.list_brain_runs() else None
+    if found is None:
+        raise NoEmbeddings(f"There is no similarity index {key!r} in {dataset.name!r}. Compute the similarity first.")
+    field = found.config.embeddings_field
+    length = _dimensions(VectorField(dataset, field), None) if field else len(vector)
+    if len(vector) != length:
+        raise OtherModel(
+            f"The picture's vector has {len(vector):,} numbers, and those in {field!r} have {length:,}. "
+            "Embed the picture with the model that made the field."
+        )
+    if found.config.method == AT_HOME:
+        # It centers its vectors in place when it is asked by a sample; a vector from outside would not fit any more.
+        found.reload()
+    with found.use_view(samples):
+        return found.sort_by_similarity(np.asarray(vector, np.float32), k=k)
+
+
+def _count(vectors: VectorField, samples: Sequence[ObjectId] | None) -> int:
+    count = vectors.count() if samples is None else min(vectors.count(), len(set(samples)))
+    if not vectors.exists or not count:
+        raise NoEmbeddings(
+            f"No sample has a vector in {vectors.name!r}. Compute the embeddings first (compute_fastvss_embeddings)."
+        )
+    return count
+
+
+def _dimensions(vectors: VectorField, samples: Sequence[ObjectId] | None) -> int:
+    if (record := vectors.record) is not None:
+        return record.dimensions
+    first = next(iter(vectors.blocks(samples)), None)
+    return 0 if first is None else first[1].shape[1]
+
+
+def _choose(size: int) -> str:
+    if size <= MOST_BYTES_AT_HOME:
+        return AT_HOME
+    if importlib.util.find_spec("lancedb") is not None:
+        return OUTGROWS_MEMORY
+    raise NotInstalled(
+        f"The vectors take {size / 1e9:.1f} GB, too much for an index in memory. Install LanceDB (pip install "
+        "lancedb), name the backend of a vector database that you have, or name 'sklearn' if the memory is there."
+    )
+
+
+def _checked_key(key: str) -> str:
+    if not key.isidentifier():
+        raise InvalidOption(f"{key!r} cannot be a brain key: use letters, digits and underscores.")
+    return key
+
+
+def _config(backend: str, settings: Mapping[str, Any]) -> type:
+    """The class of a backend's configuration, which knows its settings."""
+    known = fob.brain_config.similarity_backends
+    if backend not in known:
+        raise InvalidOption(f"There is no similarity backend {backend!r}. There are {', '.join(sorted(known))}.")
+    try:
+        name = _OURS if backend == OUTGROWS_MEMORY else known[backend]["config_cls"]
+        cls: type = etau.get_class(name) if isinstance(name, str) else name
+    except ImportError as error:
+        raise _not_installed(backend, error) from None
+    names = [name for name in inspect.signature(cls).parameters if name not in ("kwargs", "metric", "owner")]
+    for name in settings:
+        if name not in names:
+            there = f"The settings are: {', '.join(names)}." if names else "It has none."
+            raise InvalidOption(f"The similarity backend {backend} has no setting {name!r}. {there}")
+    return cls
+
+
+def _not_installed(backend: str, error: ImportError) -> NotInstalled:
+    reason = " ".join(str(error).split()).rstrip(".")
+    return NotInstalled(
+        f"The similarity backend {backend} needs a package that is not installed ({reason}). Install it with pip, or "
+        f"choose {AT_HOME!r} or {OUTGROWS_MEMORY!r}."
+    )
+
+
+def _build(
+    dataset: fo.Dataset,
+    field: str,
+    key: str,
+    backend: str,
+    config: type,
+    settings: Mapping[str, Any],
+    blocks: Callable[[], Iterable[tuple[list[ObjectId], Vectors]]],
+) -> int:
+    if backend == AT_HOME:
+        return int(_begun(dataset, key, backend, backend, embeddings=field, **settings).total_index_size)
+    # Where an index is in MongoDB, it is of a list of numbers, which this fills.
+    kept = f"{field}_list" if backend == "mongodb" else field
+    chosen = config if backend == OUTGROWS_MEMORY else backend
+    found = _begun(dataset, key, backend, chosen, embeddings=False, embeddings_field=kept, **settings)
+    if backend == OUTGROWS_MEMORY:
+        return int(found.fill(blocks()))
+    count = 0
+    for ids, vectors in blocks():
+        try:
+            found.add_to_index(vectors, np.array(list(map(str, ids))))
+        except Exception as error:
+            raise _refused(backend, error) from error
+        count += len(ids)
+    return count
+
+
+def _begun(dataset: fo.Dataset, key: str, name: str, backend: Any, **settings: Any) -> Any:
+    try:
+        return fob.compute_similarity(dataset, backend=backend, brain_key=key, progress=False, **settings)
+    except ImportError as error:
+        raise _not_installed(name, error) from None
+    except EmbeddingError:
+        raise
+    except Exception as error:
+        raise _refused(name, error) from error
+
+
+def _refused(backend: str, error: Exception) -> EmbeddingError:
+    reason = _SECRET.sub("***", " ".join(str(error).split()))[:300]
+    return EmbeddingError(
+        f"The similarity backend {backend} cannot be used: {reason}. Check that it runs, and its settings "
+        f"FIFTYONE_BRAIN_SIMILARITY_{backend.upper()}_... in the environment or in FiftyOne's brain config."
+    )
+
+
+def _delete(dataset: fo.Dataset, key: str) -> None:
+    """Removes a run and what its backend keeps, as far as the backend still answers."""
+    if key not in dataset.list_brain_runs():
+        return
+    try:
+        found = dataset.load_brain_results(key)
+        if found is not None:
+            found.cleanup()
+    except Exception:
+        _logger.warning("What the similarity index %r kept in its backend could not be removed", key, exc_info=True)
+    dataset.delete_brain_run(key)
