@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ FLAGS = (
     "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
     "--enable-unsafe-swiftshader"
 ).split()
+# The App asks for fonts and statistics elsewhere; without a network it would wait for them. To refuse them here takes
+# less than to ask the tests at each request.
+OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 PATIENCE = 120.0
 DEMO = "Demo: galaxies, coins and cells"
 
@@ -68,12 +71,10 @@ class Process:
     def stop(self) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             ours = psutil.Process(self.popen.pid)
-            family = [*ours.children(recursive=True), ours]
-            for process in family:
+            # Nothing of theirs is looked at afterwards: they need not tidy up.
+            for process in [*ours.children(recursive=True), ours]:
                 with contextlib.suppress(psutil.NoSuchProcess):
-                    process.terminate()
-            for process in psutil.wait_procs(family, timeout=15)[1]:
-                process.kill()
+                    process.kill()
         self.popen.wait(15)
 
 
@@ -139,38 +140,63 @@ class App:
         return {name: list(database[name].find()) for name in database.list_collection_names()}
 
 
-def start_app(processes: Processes, database: str, url: str, token: str) -> App:
-    port = free_port()
-    # A data folder of its own as well: what one App has fetched already would be no work for another.
-    env = {
-        "FIFTYONE_DATABASE_NAME": database,
-        "FIFTYONE_TATOR_URL": url,
-        "FIFTYONE_TATOR_TOKEN": token,
-        "FIFTYONE_TATOR_DIR": str(processes.folder / database),
-    }
-    command = [sys.executable, "-m", "fiftyone.server.main", "--port", str(port), "--address", "127.0.0.1"]
-    return App(f"http://127.0.0.1:{port}", database, env, processes.start(*command, **env))
+class Apps(Mapping[str, App]):
+    """App servers by their names; each is started when it is asked for first.
+
+    Args:
+        processes: to start them
+        secrets: the addresses and the tokens of the Tators that each knows
+    """
+
+    def __init__(self, processes: Processes, secrets: dict[str, tuple[str, str]]) -> None:
+        self.processes, self.secrets = processes, secrets
+        self.found: dict[str, App] = {}
+
+    def __getitem__(self, name: str) -> App:
+        if name not in self.found:
+            self.found[name] = self.start(f"app_{name}_{os.getpid()}", *self.secrets[name])
+        return self.found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.secrets)
+
+    def __len__(self) -> int:
+        return len(self.secrets)
+
+    def start(self, database: str, url: str, token: str) -> App:
+        port = free_port()
+        # A data folder of its own as well: what one App has fetched already would be no work for another.
+        env = {
+            "FIFTYONE_DATABASE_NAME": database,
+            "FIFTYONE_TATOR_URL": url,
+            "FIFTYONE_TATOR_TOKEN": token,
+            "FIFTYONE_TATOR_DIR": str(self.processes.folder / database),
+        }
+        command = [sys.executable, "-m", "fiftyone.server.main", "--port", str(port), "--address", "127.0.0.1"]
+        process = self.processes.start(*command, **env)
+        until(lambda: "Running on" in process.text, process)
+        return App(f"http://127.0.0.1:{port}", database, env, process)
 
 
 @pytest.fixture(scope="session")
-def apps(processes: Processes, tator: Any, database: Any) -> dict[str, App]:
+def apps(processes: Processes, tator: Any, database: Any) -> Apps:
     """App servers: two with one Tator; with three, of which one refuses the token and one is away; without secrets."""
     good, away = tator.tokens["editor"], f"http://127.0.0.1:{free_port()}"
     # The same server under another name, as far as addresses go.
     refusing = tator.url.replace("127.0.0.1", "localhost")
-    found = {
-        "one": start_app(processes, "app_one", tator.url, good),
-        "fresh": start_app(processes, "app_fresh", tator.url, good),
-        "three": start_app(processes, "app_three", f"{tator.url},{refusing},{away}", f"{good},{'0' * 40},{'1' * 40}"),
-        "none": start_app(processes, "app_none", "", ""),
-    }
-    for app in found.values():
-        until(lambda app=app: "Running on" in app.process.text, app.process, 120)
-    return found
+    return Apps(
+        processes,
+        {
+            "one": (tator.url, good),
+            "fresh": (tator.url, good),
+            "three": (f"{tator.url},{refusing},{away}", f"{good},{'0' * 40},{'1' * 40}"),
+            "none": ("", ""),
+        },
+    )
 
 
 @pytest.fixture(scope="session")
-def app(apps: dict[str, App]) -> App:
+def app(apps: Apps) -> App:
     """The App that knows several servers, the first of which works."""
     return apps["three"]
 
@@ -183,8 +209,9 @@ def worker(app: App, processes: Processes) -> Iterator[Process]:
     process.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    # Of one module: as long as Playwright's event loop runs in this thread, operators that a test calls are tasks.
     from playwright.sync_api import sync_playwright
 
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -193,7 +220,7 @@ def browser() -> Iterator[Any]:
             pytest.fail("Chromium is missing; tools/browser installs it")
         pytest.skip("Chromium is not installed")
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        found = playwright.chromium.launch(executable_path=chromium, args=[*FLAGS, OFFLINE])
         yield found
         found.close()
 
@@ -203,8 +230,6 @@ def page(browser: Any) -> Iterator[Any]:
     """A page of a person who has dismissed the App's card about its Enterprise edition."""
     context = browser.new_context(viewport={"width": 1400, "height": 900})
     context.add_init_script("localStorage.setItem('fiftyone-enterprise-tooltip-seen', 'true')")
-    # The App asks for fonts and statistics elsewhere; without a network it would wait for them.
-    context.route(lambda url: not url.startswith(("http://127.0.0.1", "data:", "blob:")), lambda route: route.abort())
     context.set_default_timeout(PATIENCE * 1000)
     yield context.new_page()
     context.close()
