@@ -321,7 +321,10 @@ class Applier:
         agreed = self._medias.agree(merge.media_row)
         moved = replace(base, type=entry.row.type, row=merge.row, media=agreed, crop=crop, size=size)
         conflict = told(merge.conflicts) if merge.conflicts else None
-        self._writer.update(_name(entry.row, media), ours, new, moved, edited=bool(merge.ours), conflict=conflict)
+        self._writer.update(
+            _name(entry.row, media), ours, new, moved,
+            edited=bool(merge.ours), conflict=conflict, recut=crop != base.crop,
+        )  # fmt: skip
 
     # ------------------------------------------------------------------ what is gone
 

@@ -93,6 +93,7 @@ class Writer:
         *,
         edited: bool,
         conflict: str | None = None,
+        recut: bool = False,
         otherwise: BaseRow | None = None,
     ) -> None:
         """Changes a sample, unless somebody else changes it first.
@@ -104,6 +105,7 @@ class Writer:
             base: what is agreed on from then on
             edited: whether something in it is not what is agreed on, so that the next push has to look at it
             conflict: what both sides say, in words, if it is in conflict; the tag comes and goes with that
+            recut: whether its crop shows something else now, so that what was made of the old one goes
             otherwise: what is agreed on all the same if somebody else changed it first
         """
         tagged = CONFLICT_TAG in (ours.get("tags") or ())
@@ -116,7 +118,7 @@ class Writer:
         change: dict[str, Any] = {"$set": {**news, MODIFIED: self._dirty if edited else self._clean}}
         if (conflict is not None) != tagged and "tags" not in news:
             change["$pull" if tagged else "$addToSet"] = {"tags": CONFLICT_TAG}
-        if "filepath" in fields and self.vectors:
+        if recut and self.vectors:
             change["$unset"] = dict.fromkeys(self.vectors, "")
         write = None
         # Its time has to say whether the next push looks at it, also where nothing else of it changes.
