@@ -42,7 +42,7 @@ class FastVSSEmbedder:
         project: of the service, which chooses the model; its only one if None
         batch_size: pictures a call, with the probe; halved when the service says they are too many
         in_flight: jobs that the service has at a time
-        embed_path: of the call that embeds, for services that name it otherwise
+        path: of the call that embeds, for services that name it otherwise
         patience: seconds without any job coming back after which the worker is taken for dead
         timeout: seconds of silence after which a call fails
     """
@@ -54,11 +54,11 @@ class FastVSSEmbedder:
         *,
         batch_size: int = 32,
         in_flight: int = 3,
-        embed_path: str = EMBED_PATH,
+        path: str = EMBED_PATH,
         patience: float = PATIENCE,
         timeout: float = 60.0,
     ) -> None:
-        self._url, self._embed_path, self._timeout, self._patience = url, embed_path, timeout, patience
+        self._url, self._path, self._timeout, self._patience = url, path, timeout, patience
         self._project = project
         self._batch_size, self._in_flight = batch_size, in_flight
         self._source: Source | None = None
@@ -134,7 +134,7 @@ class FastVSSEmbedder:
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator["_Conversation"]:
-        client = FastVSS(self._url, embed_path=self._embed_path, timeout=self._timeout)
+        client = FastVSS(self._url, embed_path=self._path, timeout=self._timeout)
         async with client, BlockingPortal() as tasks:
             try:
                 yield _Conversation(self, client, tasks)
