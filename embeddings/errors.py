@@ -14,6 +14,7 @@ TatorError
    +- NoPicture            a sample's picture is gone or cannot be read
    +- NothingToEmbed       a dataset or a view without pictures
    +- NoEmbeddings         a field without vectors, or with too few
+   +- NoLabels             too few labels to tell anything from
    +- NotInstalled         what is asked for needs a package that is not installed
 """
 
@@ -70,6 +71,10 @@ class NothingToEmbed(EmbeddingError):
 
 class NoEmbeddings(EmbeddingError):
     """The field holds no vectors, or too few for what is asked."""
+
+
+class NoLabels(EmbeddingError):
+    """Too few labels are in use to tell anything from."""
 
 
 class NotInstalled(EmbeddingError):
