@@ -34,6 +34,43 @@
     }
   }
 
+  // The panel forgets its map when it appears for the first time, so the map can only be chosen once it is there.
+  class ShowMap extends Operator {
+    get config() {
+      return new OperatorConfig({ name: "show_map", label: "Show a map of embeddings", unlisted: true });
+    }
+
+    useHooks() {
+      const { FIFTYONE_GRID_SPACES_ID } = window.__fos__.constants ?? window.__fos__;
+      return {
+        spaces: window.__fosp__.useSpaces(FIFTYONE_GRID_SPACES_ID ?? "fiftyone-spaces").spaces,
+        remember: window.__fosp__.useSetPanelStateById(true),
+      };
+    }
+
+    async execute({ hooks: { spaces, remember }, params }) {
+      const { SpaceNode, Layout, getNodes } = window.__fosp__;
+      let panel = getNodes(spaces.root).find((node) => node.type === "Embeddings");
+      if (panel) {
+        spaces.setNodeActive(panel);
+      } else {
+        const beside = getNodes(spaces.root).find((node) => node.isPanelContainer());
+        panel = new SpaceNode();
+        panel.type = "Embeddings";
+        spaces.addNodeAfter(beside, panel, true);
+        spaces.splitLayout(beside, Layout.Horizontal, panel);
+      }
+      const shown = () => document.querySelector(".emb-plot-title")?.firstChild?.textContent === params.key;
+      for (const end = Date.now() + 30000; Date.now() < end && !shown(); ) {
+        if (document.querySelector("[data-cy=embeddings-runs-page], .emb-plot")) {
+          await remember(panel.id, (state) => ({ ...state, openKey: params.key, colorField: params.color ?? null }));
+        }
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }
+  }
+
   registerOperator(OpenUrl, "@tator/sync");
   registerOperator(UpdateSample, "@tator/sync");
+  registerOperator(ShowMap, "@tator/sync");
 })();

@@ -3,21 +3,22 @@
 from collections.abc import Sequence
 
 from fiftyone_tator.embeddings.embedder import Embedder
-from fiftyone_tator.embeddings.local import DESCRIPTOR
+from fiftyone_tator.embeddings.fastvss import PATIENCE
 from fiftyone_tator.embeddings.options import LOCAL, EmbedOptions
 from fiftyone_tator.embeddings.remote import FastVSSEmbedder
-from fiftyone_tator.embeddings.zoo import ZOO, local_embedder
+from fiftyone_tator.embeddings.zoo import local_embedder
 from fiftyone_tator.sync.errors import InvalidOption
 
 SECRET = "FASTVSS_API_URL"
 
 
-def choose(options: EmbedOptions, services: Sequence[str]) -> Embedder:
+def choose(options: EmbedOptions, services: Sequence[str], *, patience: float = PATIENCE) -> Embedder:
     """The embedder that the options ask for.
 
     Args:
         options: name it
         services: the addresses in the secret FASTVSS_API_URL; pictures go nowhere else
+        patience: seconds without any job coming back after which a service's worker is taken for dead
 
     Returns:
         the embedder, not entered yet
@@ -27,7 +28,7 @@ def choose(options: EmbedOptions, services: Sequence[str]) -> Embedder:
         NotInstalled: if it needs a package that is not installed
     """
     asked = options.service or (services[0] if services else LOCAL)
-    if asked in (LOCAL, DESCRIPTOR, ZOO) or asked.startswith(f"{ZOO}:"):
+    if asked in (LOCAL, "descriptor") or asked.partition(":")[0] == "zoo":
         return local_embedder(asked)
     known = {_plain(address): address for address in services}
     if _plain(asked) not in known:
@@ -41,7 +42,8 @@ def choose(options: EmbedOptions, services: Sequence[str]) -> Embedder:
         options.project,
         batch_size=options.batch_size,
         in_flight=options.in_flight,
-        embed_path=options.path,
+        path=options.path,
+        patience=patience,
     )
 
 

@@ -14,6 +14,8 @@ FORM_ONLY = frozenset({CONFIG_FILE, "more", "view_target"})
 """Parameters that are no options of an import: the form's own."""
 LOADED = "loaded_"
 """How the parameters begin that hold what the form's loaders brought."""
+EMBEDDINGS = "embeddings"
+"""In a preset, what maps the options of embedding to values; they are not the import's."""
 
 Layer = tuple[str, Mapping[str, Any]]
 
@@ -25,11 +27,39 @@ def presets(dataset: Any) -> list[Layer]:
         dataset: the dataset that is open, or None
 
     Returns:
-        the layers, the weaker first
+        the layers of the import, the weaker first
 
     Raises:
         InvalidOption: if a preset is no mapping
     """
+    return [
+        (origin, {key: value for key, value in layer.items() if key != EMBEDDINGS}) for origin, layer in _all(dataset)
+    ]
+
+
+def embedding_layers(dataset: Any, params: Mapping[str, Any]) -> list[Layer]:
+    """All layers of the options of embedding, the weakest first.
+
+    Args:
+        dataset: the dataset that is open, or None
+        params: what the caller said
+
+    Returns:
+        what the presets say under ``embeddings``, and what the caller said
+
+    Raises:
+        InvalidOption: if a preset is no mapping
+    """
+    found = []
+    for origin, layer in _all(dataset):
+        options = layer.get(EMBEDDINGS) or {}
+        if not isinstance(options, Mapping):
+            raise InvalidOption(f"{origin} for {PLUGIN} should map options to values under {EMBEDDINGS!r}.")
+        found.append((f"{origin}, {EMBEDDINGS}", options))
+    return [*found, ("The operator's parameters", params)]
+
+
+def _all(dataset: Any) -> list[Layer]:
     layers: list[Layer] = [("The App config's presets", _plugin(fo.app_config.plugins))]
     if dataset is not None:
         layers.append((f"The presets of dataset {dataset.name!r}", _plugin(dataset.app_config.plugins)))

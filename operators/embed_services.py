@@ -1,0 +1,82 @@
+"""Which Fast-VSS services an operator may send pictures to: those in the plugin's secret, and no others."""
+
+import re
+from typing import Any
+
+from anyio.from_thread import start_blocking_portal
+
+from fiftyone_tator.embeddings.choosing import SECRET, choose
+from fiftyone_tator.embeddings.embedder import Embedder
+from fiftyone_tator.embeddings.fastvss import PATIENCE, FastVSS
+from fiftyone_tator.embeddings.options import EmbedOptions
+from fiftyone_tator.sync.errors import InvalidOption
+
+
+def services(secrets: Any) -> dict[str, str]:
+    """The services of the secret; several are written one after the other, separated by commas or spaces.
+
+    Args:
+        secrets: ``ctx.secrets``
+
+    Returns:
+        the addresses to call, by what may be shown of them; none if the secret is not set
+
+    Raises:
+        InvalidOption: if an address cannot be one
+    """
+    found = {}
+    for number, address in enumerate(re.split(r"[,\s]+", (secrets.get(SECRET) or "").strip(", \r\n\t")), 1):
+        if not address:
+            continue
+        # The address itself is not told where it cannot be read: there may be a password in it.
+        if not re.match(r"https?://[^/?#]+[^?#]*$", address):
+            raise InvalidOption(
+                f"Address {number} in the secret {SECRET} cannot be used. Write it like http://localhost:8000."
+            )
+        found[_shown(address)] = address.rstrip("/")
+    return found
+
+
+def projects_of(service: str, secrets: Any) -> list[str]:
+    """The projects of a service.
+
+    Args:
+        service: its address, as it may be shown
+        secrets: ``ctx.secrets``
+
+    Raises:
+        EmbeddingError: if the service is not there
+    """
+
+    async def ask() -> list[str]:
+        async with FastVSS(services(secrets)[service]) as client:
+            return await client.projects()
+
+    # A loop in a thread of its own, since one may be running in this thread.
+    with start_blocking_portal() as portal:
+        return portal.call(ask)
+
+
+def embedder_of(options: EmbedOptions, secrets: Any, *, patience: float = PATIENCE) -> Embedder:
+    """What makes the vectors that the options ask for.
+
+    Args:
+        options: name it; a service by its address, with or without the password in it
+        secrets: ``ctx.secrets``
+        patience: seconds without any job coming back after which a service's worker is taken for dead
+
+    Returns:
+        the embedder, not entered yet
+
+    Raises:
+        InvalidOption: if the secret does not name the service
+        NotInstalled: if it needs a package that is not installed
+    """
+    known = services(secrets)
+    asked = options.service and known.get(_shown(options.service), options.service)
+    return choose(options.model_copy(update={"service": asked}), list(known.values()), patience=patience)
+
+
+def _shown(address: str) -> str:
+    scheme, found, rest = address.rstrip("/").partition("://")
+    return f"{scheme}{found}{rest.rpartition('@')[2]}".lower() if found else address
