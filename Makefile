@@ -30,6 +30,7 @@ types: $(VENV)/.test-ready
 bench: $(VENV)/.test-ready
 	@$(PY) benchmarks/import_benchmark.py $(ARGS)
 	@$(PY) benchmarks/push_benchmark.py $(ARGS)
+	@$(PY) benchmarks/embedding_benchmark.py $(ARGS)
 
 $(VENV)/.python:
 	@$(PYTHON) -m venv $(VENV)
@@ -38,7 +39,7 @@ $(VENV)/.python:
 
 $(VENV)/.demo-ready: $(VENV)/.python pyproject.toml requirements.txt tools/mongod
 	@echo "Installing (a few minutes the first time) ..."
-	@$(PY) -m pip install --quiet --editable '.[sandbox]'
+	@$(PY) -m pip install --quiet --editable '.[sandbox,umap]' || $(PY) -m pip install --quiet --editable '.[sandbox]'
 	@tools/mongod $(PY)
 	@touch $@
 

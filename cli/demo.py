@@ -19,6 +19,10 @@ from fiftyone_tator.cli.processes import Failed, Processes, is_free
 BASE_PORT, PORTS_PER_PROJECT = 5151, 10
 SANDBOX_PORT = 8686
 _FIFTYONE = ["-c", "from fiftyone.core.cli import main; main()"]
+_EMBEDDED = (
+    "The map is there: reload the page and open the Embeddings panel (the + beside Samples). Saved views have the\n"
+    "labels that are worth a second look, and the magnifying glass above the grid finds crops like a selected one."
+)
 DATABASE = os.environ.get("FIFTYONE_DATABASE_DEFAULT", "fiftyone_project")
 
 
@@ -124,6 +128,9 @@ def _run(options: argparse.Namespace, folder: Path) -> None:
         imported = _import(processes, project["id"])
         processes.wait_until(lambda: _answers(address), "the App")
         _tell(facts, imported, f"{address}/datasets/{imported['dataset']}")
+        processes.start("embeddings", ["-m", "fiftyone_tator.cli.demo_embeddings", imported["dataset"]])
+        processes.wait_until(lambda: processes.is_done("embeddings"), "the embeddings", seconds=600)
+        print(_EMBEDDED, flush=True)
         if not options.exit:
             processes.start("worker", [*_FIFTYONE, "delegated", "launch"])
             signal.pause()
@@ -157,7 +164,7 @@ def _tell(facts: dict[str, Any], imported: dict[str, Any], address: str) -> None
   Tator sandbox  {facts["url"]}  (users admin, editor, viewer; the password is the name)
   FiftyOne App   {address}
 
-Press Ctrl-C to stop everything.""",
+Press Ctrl-C to stop everything. A map of the crops comes in half a minute ...""",
         flush=True,
     )
     if sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):

@@ -23,11 +23,19 @@ def main(project: int) -> int:
     try:
         result = foo.execute_operator(NAME, ctx={"params": {"project": project, "padding": 0.2}}).result
     except ExecutionError as error:
-        # FiftyOne makes a text of the whole trace; its last line is the error, after the name of its class.
-        print(f"Failed: {str(error).strip().splitlines()[-1].partition(': ')[2]}")
+        print(f"Failed: {reason_of(error)}")
         return 1
     print(json.dumps({"dataset": result["dataset"], "summary": summary(result), "seconds": result["seconds"]}))
     return 0
+
+
+def reason_of(error: Exception) -> str:
+    """The reason in FiftyOne's text of a whole trace: its last line, after the name of its class.
+
+    Args:
+        error: an :class:`fiftyone.operators.executor.ExecutionError`
+    """
+    return str(error).strip().splitlines()[-1].partition(": ")[2]
 
 
 if __name__ == "__main__":
