@@ -5,9 +5,10 @@ import inspect
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import eta.core.utils as etau
 import fiftyone as fo
@@ -24,11 +25,15 @@ from fiftyone_tator.sync.progress import Report, Tracker
 AT_HOME = "sklearn"
 OUTGROWS_MEMORY = "lancedb"
 MOST_BYTES_AT_HOME = 1_000_000_000
+Block: TypeAlias = tuple[list[ObjectId], Vectors]
+
 _logger = logging.getLogger(__name__)
 
+_PLACES = ("table_name", "collection_name", "index_name")
 _UNFINISHED = "_unfinished"
 _OURS = "fiftyone_tator.embeddings.lance.LanceSimilarityConfig"
-_SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_SECRET = re.compile("key|pass|secret|token|string")
+_LOGIN = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,23 +99,25 @@ def index(
         backend = _choose(count * _dimensions(vectors, samples) * 4)
     key = _checked_key(f"{brain_key or field}_similarity")
     config = _config(backend, settings)
+    _check_apart(dataset, key, settings)
     if backend == AT_HOME:
         samples = None
     wanted = dataset._sample_collection.estimated_document_count() if samples is None else len(set(samples))
     tracker.stage("Making the similarity index", count, (0.0, 1.0))
 
-    def blocks() -> Iterable[tuple[list[ObjectId], Vectors]]:
-        for block in vectors.blocks(samples):
-            yield block
-            tracker.advance(len(block[0]))
-
+    reading = _Reading(lambda: vectors.blocks(samples), tracker)
     unfinished = key + _UNFINISHED
     _delete(dataset, unfinished)
     try:
-        indexed = _build(dataset, field, unfinished, backend, config, {"metric": metric, **settings}, blocks)
-    except BaseException:
+        indexed = _build(dataset, field, unfinished, backend, config, {"metric": metric, **settings}, reading)
+    except BaseException as error:
         _delete(dataset, unfinished)
-        raise
+        # What stopped the reading comes back from under a backend as an error of its own.
+        if reading.stopped_by is not None:
+            raise reading.stopped_by from None
+        if isinstance(error, EmbeddingError) or not isinstance(error, Exception):
+            raise
+        raise _explained(backend, settings, error) from None
     _delete(dataset, key)
     dataset.rename_brain_run(unfinished, key)
     return SimilarityResult(key, backend, indexed, max(0, wanted - indexed), round(time.monotonic() - started, 3))
@@ -150,6 +157,23 @@ def similar_to(samples: fo.Dataset | fo.DatasetView, key: str, vector: Vectors, 
         return found.sort_by_similarity(np.asarray(vector, np.float32), k=k)
 
 
+class _Reading:
+    """Blocks of vectors, and what stopped reading them."""
+
+    def __init__(self, blocks: Callable[[], Iterable[Block]], tracker: Tracker) -> None:
+        self._blocks, self._tracker = blocks, tracker
+        self.stopped_by: Exception | None = None
+
+    def __iter__(self) -> Iterator[Block]:
+        try:
+            for block in self._blocks():
+                yield block
+                self._tracker.advance(len(block[0]))
+        except Exception as error:
+            self.stopped_by = error
+            raise
+
+
 def _count(vectors: VectorField, samples: Sequence[ObjectId] | None) -> int:
     count = vectors.count() if samples is None else min(vectors.count(), len(set(samples)))
     if not vectors.exists or not count:
@@ -183,6 +207,16 @@ def _checked_key(key: str) -> str:
     return key
 
 
+def _check_apart(dataset: fo.Dataset, key: str, settings: Mapping[str, Any]) -> None:
+    """Refuses to put a new index where the old one is, which is removed at the end."""
+    if key not in dataset.list_brain_runs():
+        return
+    old = dataset.get_brain_info(key).config
+    for name in _PLACES:
+        if (value := settings.get(name)) is not None and getattr(old, name, None) == value:
+            raise InvalidOption(f"The index {key!r} is in the {name} {value!r}. Name another one, or leave it out.")
+
+
 def _config(backend: str, settings: Mapping[str, Any]) -> type:
     """The class of a backend's configuration, which knows its settings."""
     known = fob.brain_config.similarity_backends
@@ -192,21 +226,14 @@ def _config(backend: str, settings: Mapping[str, Any]) -> type:
         name = _OURS if backend == OUTGROWS_MEMORY else known[backend]["config_cls"]
         cls: type = etau.get_class(name) if isinstance(name, str) else name
     except ImportError as error:
-        raise _not_installed(backend, error) from None
-    names = [name for name in inspect.signature(cls).parameters if name not in ("kwargs", "metric", "owner")]
+        raise _explained(backend, settings, error) from None
+    hidden = ("kwargs", "metric", "owner", *(["table_name"] if backend == OUTGROWS_MEMORY else []))
+    names = [name for name in inspect.signature(cls).parameters if name not in hidden]
     for name in settings:
         if name not in names:
             there = f"The settings are: {', '.join(names)}." if names else "It has none."
             raise InvalidOption(f"The similarity backend {backend} has no setting {name!r}. {there}")
     return cls
-
-
-def _not_installed(backend: str, error: ImportError) -> NotInstalled:
-    reason = " ".join(str(error).split()).rstrip(".")
-    return NotInstalled(
-        f"The similarity backend {backend} needs a package that is not installed ({reason}). Install it with pip, or "
-        f"choose {AT_HOME!r} or {OUTGROWS_MEMORY!r}."
-    )
 
 
 def _build(
@@ -216,43 +243,44 @@ def _build(
     backend: str,
     config: type,
     settings: Mapping[str, Any],
-    blocks: Callable[[], Iterable[tuple[list[ObjectId], Vectors]]],
+    blocks: Iterable[Block],
 ) -> int:
+    make = partial(fob.compute_similarity, dataset, brain_key=key, progress=False, **settings)
     if backend == AT_HOME:
-        return int(_begun(dataset, key, backend, backend, embeddings=field, **settings).total_index_size)
-    # Where an index is in MongoDB, it is of a list of numbers, which this fills.
-    kept = f"{field}_list" if backend == "mongodb" else field
-    chosen = config if backend == OUTGROWS_MEMORY else backend
-    found = _begun(dataset, key, backend, chosen, embeddings=False, embeddings_field=kept, **settings)
+        return int(make(backend=AT_HOME, embeddings=field).total_index_size)
     if backend == OUTGROWS_MEMORY:
-        return int(found.fill(blocks()))
-    count = 0
-    for ids, vectors in blocks():
-        try:
-            found.add_to_index(vectors, np.array(list(map(str, ids))))
-        except Exception as error:
-            raise _refused(backend, error) from error
+        return int(make(backend=config, embeddings=False, embeddings_field=field).fill(blocks))
+    # MongoDB indexes a field with a list of numbers, which this fills; all others keep vectors of their own.
+    kept = f"{field}_list" if backend == "mongodb" else field
+    found, count = make(backend=backend, embeddings=False, embeddings_field=kept), 0
+    for ids, vectors in blocks:
+        found.add_to_index(vectors, np.array(list(map(str, ids))))
         count += len(ids)
     return count
 
 
-def _begun(dataset: fo.Dataset, key: str, name: str, backend: Any, **settings: Any) -> Any:
-    try:
-        return fob.compute_similarity(dataset, backend=backend, brain_key=key, progress=False, **settings)
-    except ImportError as error:
-        raise _not_installed(name, error) from None
-    except EmbeddingError:
-        raise
-    except Exception as error:
-        raise _refused(name, error) from error
-
-
-def _refused(backend: str, error: Exception) -> EmbeddingError:
-    reason = _SECRET.sub("***", " ".join(str(error).split()))[:300]
+def _explained(backend: str, settings: Mapping[str, Any], error: Exception) -> EmbeddingError:
+    reason = _plain(backend, settings, error)
+    if isinstance(error, ImportError):
+        reason = re.split(r" but found|\. If you think", reason)[0]
+        return NotInstalled(
+            f"The similarity backend {backend} needs a package that is not installed ({reason}). Install it with pip, "
+            f"or choose {AT_HOME!r} or {OUTGROWS_MEMORY!r}."
+        )
+    where = f"FIFTYONE_BRAIN_SIMILARITY_{backend.upper()}_..."
     return EmbeddingError(
-        f"The similarity backend {backend} cannot be used: {reason}. Check that it runs, and its settings "
-        f"FIFTYONE_BRAIN_SIMILARITY_{backend.upper()}_... in the environment or in FiftyOne's brain config."
+        f"The similarity backend {backend} cannot be used: {reason}. Check that it runs, and its settings ({where} in "
+        "the environment, or FiftyOne's brain config)."
     )
+
+
+def _plain(backend: str, settings: Mapping[str, Any], error: Exception) -> str:
+    """What an error says, in one line, without what nobody else should read."""
+    reason = " ".join(str(error).split())
+    for name, value in {**fob.brain_config.similarity_backends[backend], **settings}.items():
+        if _SECRET.search(name) and value:
+            reason = reason.replace(str(value), "***")
+    return _LOGIN.sub("***", reason)[:300].rstrip(".")
 
 
 def _delete(dataset: fo.Dataset, key: str) -> None:
@@ -263,6 +291,6 @@ def _delete(dataset: fo.Dataset, key: str) -> None:
         found = dataset.load_brain_results(key)
         if found is not None:
             found.cleanup()
-    except Exception:
-        _logger.warning("What the similarity index %r kept in its backend could not be removed", key, exc_info=True)
+    except Exception as error:  # noqa: BLE001 - a database that is gone must not stop a new index
+        _logger.warning("What the index %r kept in its database is left there (%s)", key, type(error).__name__)
     dataset.delete_brain_run(key)
