@@ -142,5 +142,8 @@ def _there() -> dict[str, tuple[str, str | None]]:
 
 
 def _page(result: Mapping[str, Any]) -> types.Property:
-    lines = [similarity_line(result), "Select a sample and press Sort by similarity: the most similar come first"]
+    lines = [
+        similarity_line(result),
+        "Select a sample and press the button Sort by image similarity: the most similar come first",
+    ]
     return line_page("Similarity computed", f"The index {result['key']} is ready", lines)

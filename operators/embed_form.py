@@ -7,7 +7,8 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from fiftyone_tator.embeddings.options import LOCAL, EmbedOptions
+from fiftyone_tator.embeddings.options import LOCAL, EmbedOptions, Method
+from fiftyone_tator.embeddings.reducing import NAMES
 from fiftyone_tator.embeddings.vectors import Record, VectorField, fields_of
 from fiftyone_tator.operators import load_embedding_options as loader
 from fiftyone_tator.operators.embed_run import said
@@ -22,10 +23,10 @@ from fiftyone_tator.tator_client import TatorError
 TITLE = "Compute embeddings"
 NO_MAP = "none"
 """Instead of a method: no map. A value that is empty would be one that nobody chose."""
-MAPS = {
-    "umap": ("UMAP", "Keeps neighbours together and clusters apart"),
-    "tsne": ("t-SNE", "Like UMAP; slow beyond some ten thousand samples"),
-    "pca": ("PCA", "The two directions in which the vectors differ most; the fastest"),
+MAPS: dict[Method, str] = {
+    "umap": "Keeps neighbours together and clusters apart",
+    "tsne": "Like UMAP; slow beyond some ten thousand samples",
+    "pca": "The two directions in which the vectors differ most; the fastest",
 }
 DESCRIPTOR = "descriptor"
 UMAP = "umap-learn is not installed; `pip install umap-learn`, where this runs, adds it"
@@ -239,7 +240,7 @@ def map_field(inputs: types.Object, name: str, chosen: Any, *, optional: bool = 
     """
     best = best_map()
     choices: dict[str, tuple[str, str | None]] = {NO_MAP: ("None", None)} if optional else {}
-    choices |= {method: shown for method, shown in MAPS.items() if best == "umap" or method != "umap"}
+    choices |= {each: (NAMES[each], said) for each, said in MAPS.items() if best == "umap" or each != "umap"}
     default = str(chosen) if chosen in choices else best
     choice(inputs, name, choices, default, "Map", "Shown in the Embeddings panel", view=types.DropdownView())
     if best != "umap":

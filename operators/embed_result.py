@@ -5,6 +5,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
+from fiftyone_tator.embeddings.reducing import NAMES
 from fiftyone_tator.operators.embed_run import page
 from fiftyone_tator.operators.markdown import plain, table
 from fiftyone_tator.operators.push_result import many
@@ -69,10 +70,10 @@ def map_line(result: Mapping[str, Any]) -> str:
         result: from :meth:`fiftyone_tator.embeddings.maps.MapResult.as_json`
     """
     left_out = f", {many(result['left_out'], 'sample')} left out" if result["left_out"] else ""
-    seed = f", seed {result['seed']}" if result.get("seed") is not None else ""
+    seed = f", seed {result['seed']}" if result["method"] != "pca" else ""
     return (
         f"The map **{plain(result['key'])}** of {many(result['samples'], 'sample')}{left_out}: "
-        f"{result['method'].upper() if result['method'] != 'tsne' else 't-SNE'}{seed}, {result['seconds']:,.1f} s"
+        f"{NAMES[result['method']]}{seed}, {result['seconds']:,.1f} s"
     )
 
 
@@ -118,7 +119,7 @@ def _next(field: str, made: Mapping[str, Mapping[str, Any]]) -> str:
     if "map" in keys:
         lines.append("Draw around points in the map (Select): the grid shows what they are")
     if "similarity" in keys:
-        lines.append("Select a sample and press the button Sort by similarity: the most similar come first")
+        lines.append("Select a sample and press the button Sort by image similarity: the most similar come first")
     else:
         lines.append(f"Compute similarity of {plain(field)}, to sort by it")
     lines.append("Find suspicious labels: what is probably labelled wrong, what is there twice, what fits nowhere")

@@ -8,6 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from fiftyone_tator.embeddings.maps import visualize
+from fiftyone_tator.embeddings.reducing import PARAMETERS
 from fiftyone_tator.operators.embed_form import best_map, map_field
 from fiftyone_tator.operators.embed_result import line_page, map_line
 from fiftyone_tator.operators.embed_run import call, execute, field_of, said, samples_of, show_map
@@ -16,8 +17,6 @@ from fiftyone_tator.operators.running import from_app
 from fiftyone_tator.sync.progress import Report
 
 TITLE = "Visualize embeddings"
-PARAMETERS: dict[str, tuple[str, ...]] = {"umap": ("n_neighbors", "min_dist"), "tsne": ("perplexity",), "pca": ()}
-"""What each method can be told besides the seed."""
 
 
 class VisualizeEmbeddings(foo.Operator):  # type: ignore[misc]
@@ -69,7 +68,8 @@ class VisualizeEmbeddings(foo.Operator):  # type: ignore[misc]
             field, samples = field_of(ctx), samples_of(ctx)
             method = params.get("method", best_map())
             options = {name: params[name] for name in ("brain_key", "seed") if name in params}
-            parameters = {name: params[name] for name in PARAMETERS.get(method, ()) if name in params}
+            known = PARAMETERS[method].model_fields if method in PARAMETERS else {}
+            parameters = {**params.get("parameters", {}), **{name: params[name] for name in known if name in params}}
             made = visualize(
                 ctx.dataset, field, method=method, parameters=parameters, samples=samples, report=report, **options
             )
@@ -91,9 +91,7 @@ class VisualizeEmbeddings(foo.Operator):  # type: ignore[misc]
         method: str | None = None,
         brain_key: str | None = None,
         seed: int | None = None,
-        n_neighbors: int | None = None,
-        min_dist: float | None = None,
-        perplexity: float | None = None,
+        parameters: Mapping[str, Any] | None = None,
         delegate: bool = False,
     ) -> Any:
         """Makes a map from Python.
@@ -102,7 +100,7 @@ class VisualizeEmbeddings(foo.Operator):  # type: ignore[misc]
 
             import fiftyone.operators as foo
 
-            foo.get_operator("@tator/sync/visualize_embeddings")(dataset, method="tsne", perplexity=40.0)
+            foo.get_operator("@tator/sync/visualize_embeddings")(dataset, method="tsne", parameters={"perplexity": 40})
 
         Args:
             dataset: a dataset with embeddings
@@ -112,9 +110,8 @@ class VisualizeEmbeddings(foo.Operator):  # type: ignore[misc]
             method (None): ``umap``, ``tsne`` or ``pca``; UMAP if None and it is installed, else PCA
             brain_key (None): how the map's key begins, before ``_umap`` and so on; the field's name if None
             seed (None): of what is random; 51 if None
-            n_neighbors (None): of UMAP: how many neighbours to keep together; more show the whole, fewer the detail
-            min_dist (None): of UMAP: how close points may lie
-            perplexity (None): of t-SNE: about how many neighbours to keep together
+            parameters (None): of the method: ``num_neighbors``, ``min_dist`` and ``metric`` of UMAP; ``perplexity``,
+                ``learning_rate``, ``max_iters``, ``pca_dims`` and ``metric`` of t-SNE; ``svd_solver`` of PCA
             delegate (False): whether to leave the work to a ``fiftyone delegated launch`` worker
 
         Returns:
@@ -123,11 +120,9 @@ class VisualizeEmbeddings(foo.Operator):  # type: ignore[misc]
         Raises:
             OperatorFailed: if it fails in a way that is explained
         """
-        given = {name: value for name, value in locals().items() if name in _PARAMS}
-        return call(self, dataset, view=view, selected=selected, delegate=delegate, **given)
-
-
-_PARAMS = ("field", "method", "brain_key", "seed", "n_neighbors", "min_dist", "perplexity")
+        options = {"field": field, "method": method, "brain_key": brain_key, "seed": seed}
+        further = None if parameters is None else dict(parameters)
+        return call(self, dataset, view=view, selected=selected, delegate=delegate, parameters=further, **options)
 
 
 def _fields(inputs: types.Object, ctx: Any, field: str) -> None:
@@ -135,7 +130,7 @@ def _fields(inputs: types.Object, ctx: Any, field: str) -> None:
     which_samples(inputs, ctx, "All samples that have a vector")
     third = types.View(space=4)
     if method == "umap":
-        inputs.int("n_neighbors", default=15, min=2, max=1000, label="Neighbours", view=third)
+        inputs.int("num_neighbors", default=15, min=2, max=1000, label="Neighbours", view=third)
         inputs.float("min_dist", default=0.1, min=0, max=1, label="Least distance", view=third)
     if method == "tsne":
         inputs.float("perplexity", default=30.0, min=1, max=1000, label="Perplexity", view=third)
