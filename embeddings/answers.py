@@ -316,10 +316,8 @@ def check_knn(result: Any, names: Sequence[str]) -> list[list[Neighbour]]:
 
 def _neighbours(labels: Any, scores: Any, ids: Any) -> list[Neighbour]:
     try:
-        found = [
-            Neighbour(str(label), float(score), str(id)) for label, score, id in zip(labels, scores, ids, strict=True)
-        ]
-    except (TypeError, ValueError):
+        found = [Neighbour(str(a), float(b), str(c)) for a, b, c in zip(labels, scores, ids, strict=True)]
+    except (TypeError, ValueError, OverflowError):
         raise _bad("labels, scores and ids of the neighbours do not belong together") from None
     if not np.isfinite([each.distance for each in found]).all():
         raise _bad("a distance is no finite number")
@@ -336,7 +334,7 @@ def _rows(result: Any, key: str, names: Sequence[str]) -> list[Any]:
         raise _bad(f"{len(names):,} pictures were sent, and {len(rows):,} rows came back")
     if not rows:
         raise _bad("it is empty")
-    if list(result.get("filenames") or ()) != list(names):
+    if result.get("filenames") != list(names):
         raise _bad("its filenames are not those that were sent, in their order")
     return rows
 

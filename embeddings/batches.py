@@ -69,7 +69,7 @@ class Batches:
         while left:
             part = left.pop()
             if len(part) > self.room:
-                left += [part[start : start + self.room] for start in range(0, len(part), self.room)]
+                left += [part[start : start + self.room] for start in range(0, len(part), self.room)][::-1]
                 continue
             try:
                 vectors = await self._send([picture.content for picture in part])

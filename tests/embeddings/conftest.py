@@ -1,5 +1,6 @@
 """A stand-in Fast-VSS on a real socket, pictures to embed, and waiting for a condition."""
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,3 +55,11 @@ def crops(tmp_path: Path) -> Callable[[int], list[Path]]:
         return paths
 
     return make
+
+
+@pytest.fixture
+def unused() -> Iterator[int]:
+    """A port at which nobody listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]

@@ -135,6 +135,11 @@ class FastVSSServer:
         """How many jobs are not done."""
         return sum(job.done is None for job in list(self._jobs.values()))
 
+    @property
+    def started_jobs(self) -> int:
+        """How many jobs the worker began."""
+        return sum(job.started is not None for job in list(self._jobs.values()))
+
     def _now(self) -> float:
         return time.monotonic() + self._ahead
 
@@ -339,7 +344,7 @@ def running(*projects: Project, instant: bool = False) -> Iterator[FastVSSServer
         with contextlib.closing(loop):
             loop.run_until_complete(_serve(server, bound, stop, started.set))
 
-    thread = threading.Thread(target=work, name="fastvss", daemon=True)
+    thread = threading.Thread(target=work, name="fastvss-stand-in", daemon=True)
     thread.start()
     assert started.wait(30)
     try:
