@@ -1,5 +1,6 @@
 """One MongoDB, one data folder and one plugins folder for a run of the tests, apart from the user's own."""
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -43,16 +44,21 @@ hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests come last: Playwright's event loop runs in this thread until the end, and operators mind that."""
-    items.sort(key=lambda item: item.path.parent.name == "app")
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: browser tests, for one, wait half of their time."""
+    return (os.cpu_count() or 1) + 1
 
 
-def pytest_unconfigure() -> None:
+def tidy_up() -> None:
     if MONGOD is not None:
-        MONGOD.terminate()
+        # What it holds is thrown away: it need not tidy up.
+        MONGOD.kill()
         MONGOD.wait()
     shutil.rmtree(SCRATCH, ignore_errors=True)
+
+
+# What is registered first is called last: FiftyOne asks its MongoDB in the end, and waits half a minute without it.
+atexit.register(tidy_up)
 
 
 @pytest.fixture(scope="session")

@@ -118,9 +118,10 @@ def tator() -> Iterator[Any]:
 
 
 @pytest.fixture(autouse=True)
-def no_faults(tator: Any) -> Iterator[None]:
+def no_faults(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
-    tator.faults.clear()
+    if "tator" in request.fixturenames:
+        request.getfixturevalue("tator").faults.clear()
 
 
 @dataclass
