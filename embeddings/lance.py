@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from bson import ObjectId
 from fiftyone.brain.internal.core import lancedb as theirs
-from fiftyone.core.odm import get_db_conn
+from fiftyone.core.odm.runs import RunDocument
 from lancedb.index import BTree, IvfFlat
 
 from fiftyone_tator.embeddings.embedder import Vectors
@@ -138,9 +138,8 @@ class LanceSimilarityIndex(theirs.LanceDBSimilarityIndex):  # type: ignore[misc]
         found = self._open()
         if found is None:
             # An App that has this index in memory does not hear when another process makes a new one.
-            runs = get_db_conn()["runs"]
-            run = runs.find_one({"dataset_id": ObjectId(_id(self._samples)), "key": self.key}) or {}
-            config = run.get("config", {})
+            run = RunDocument.objects(dataset_id=ObjectId(_id(self._samples)), key=self.key).first()
+            config = {} if run is None else run.config
             if config.get("cls") == self.config.cls and config["table_name"] != self.config.table_name:
                 self.config.table_name, self.config.uri = config["table_name"], config["uri"]
                 self.config.metric = config["metric"]
@@ -215,17 +214,7 @@ class LanceSimilarityIndex(theirs.LanceDBSimilarityIndex):  # type: ignore[misc]
         warn_existing: bool = False,
         reload: bool = True,
     ) -> None:
-        """Adds vectors.
-
-        Args:
-            embeddings: ``N x D``
-            sample_ids: of the samples
-            label_ids: of the labels, where the index is of labels
-            overwrite: whether vectors that are there are replaced
-            allow_existing: whether vectors may be there
-            warn_existing: whether to log how many are
-            reload: whether the ids of the current view are forgotten
-        """
+        """Adds vectors, with the same arguments as any similarity index of FiftyOne."""
         ids = list(map(str, sample_ids if label_ids is None else label_ids))
         table = self._writable()
         if table is not None and (warn_existing or not allow_existing):
@@ -246,15 +235,7 @@ class LanceSimilarityIndex(theirs.LanceDBSimilarityIndex):  # type: ignore[misc]
         warn_missing: bool = False,
         reload: bool = True,
     ) -> None:
-        """Removes vectors.
-
-        Args:
-            sample_ids: of the samples
-            label_ids: of the labels, where the index is of labels
-            allow_missing: whether some may be missing
-            warn_missing: whether to log how many are
-            reload: whether the ids of the current view are forgotten
-        """
+        """Removes vectors, with the same arguments as any similarity index of FiftyOne."""
         ids = list(map(str, label_ids if label_ids is not None else sample_ids if sample_ids is not None else []))
         table = self._writable()
         if table is None:
@@ -286,17 +267,7 @@ class LanceSimilarityIndex(theirs.LanceDBSimilarityIndex):  # type: ignore[misc]
         allow_missing: bool = True,
         warn_missing: bool = False,
     ) -> tuple[Vectors, npt.NDArray[np.str_], npt.NDArray[np.str_] | None]:
-        """Reads vectors; without ids all of them, which takes the memory that they take.
-
-        Args:
-            sample_ids: of samples
-            label_ids: of labels, where the index is of labels
-            allow_missing: whether some may be missing
-            warn_missing: whether to log how many are
-
-        Returns:
-            ``N x D``, the samples' ids, and the labels' where the index is of labels
-        """
+        """Reads vectors, with the same arguments as any similarity index of FiftyOne; without ids all of them."""
         of_labels = self.config.patches_field is not None
         wanted = sample_ids if label_ids is None else label_ids
         column = "id" if label_ids is not None or not of_labels else "sample_id"

@@ -15,6 +15,8 @@ import fiftyone as fo
 import fiftyone.brain as fob
 import numpy as np
 from bson import ObjectId
+from fiftyone.brain.similarity import SimilarityIndex
+from sklearn.metrics import pairwise_distances
 
 from fiftyone_tator.embeddings.embedder import Vectors
 from fiftyone_tator.embeddings.errors import EmbeddingError, NoEmbeddings, NotInstalled, OtherModel
@@ -25,15 +27,16 @@ from fiftyone_tator.sync.progress import Report, Tracker
 AT_HOME = "sklearn"
 OUTGROWS_MEMORY = "lancedb"
 MOST_BYTES_AT_HOME = 1_000_000_000
-Block: TypeAlias = tuple[list[ObjectId], Vectors]
-
-_logger = logging.getLogger(__name__)
 
 _PLACES = ("table_name", "collection_name", "index_name")
 _UNFINISHED = "_unfinished"
 _OURS = "fiftyone_tator.embeddings.lance.LanceSimilarityConfig"
 _SECRET = re.compile("key|pass|secret|token|string")
 _LOGIN = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+
+_logger = logging.getLogger(__name__)
+
+Block: TypeAlias = tuple[list[ObjectId], Vectors]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ def index(
         EmbeddingError: if the backend cannot be reached, or refuses
     """
     started = time.monotonic()
+    samples = None if samples is None else list(dict.fromkeys(samples))
     vectors, tracker = VectorField(dataset, field), Tracker(report)
     count = _count(vectors, samples)
     if backend is None:
@@ -102,9 +106,8 @@ def index(
     _check_apart(dataset, key, settings)
     if backend == AT_HOME:
         samples = None
-    wanted = dataset._sample_collection.estimated_document_count() if samples is None else len(set(samples))
+    wanted = dataset._sample_collection.estimated_document_count() if samples is None else len(samples)
     tracker.stage("Making the similarity index", count, (0.0, 1.0))
-
     reading = _Reading(lambda: vectors.blocks(samples), tracker)
     unfinished = key + _UNFINISHED
     _delete(dataset, unfinished)
@@ -141,20 +144,38 @@ def similar_to(samples: fo.Dataset | fo.DatasetView, key: str, vector: Vectors, 
     """
     dataset = samples._root_dataset
     found = dataset.load_brain_results(key) if key in dataset.list_brain_runs() else None
-    if found is None:
+    if not isinstance(found, SimilarityIndex):
         raise NoEmbeddings(f"There is no similarity index {key!r} in {dataset.name!r}. Compute the similarity first.")
-    field = found.config.embeddings_field
-    length = _dimensions(VectorField(dataset, field), None) if field else len(vector)
-    if len(vector) != length:
-        raise OtherModel(
-            f"The picture's vector has {len(vector):,} numbers, and those in {field!r} have {length:,}. "
-            "Embed the picture with the model that made the field."
-        )
-    if found.config.method == AT_HOME:
-        # It centers its vectors in place when it is asked by a sample; a vector from outside would not fit any more.
-        found.reload()
+    query, field = np.asarray(vector, np.float32), found.config.embeddings_field
+    if field is not None and (vectors := VectorField(dataset, field)).exists:
+        if len(query) != (length := _dimensions(vectors, None)):
+            raise OtherModel(
+                f"The picture's vector has {len(query):,} numbers, and those in {field!r} have {length:,}. "
+                "Embed the picture with the model that made the field."
+            )
+        if found.config.method == AT_HOME:
+            among = None if isinstance(samples, fo.Dataset) else list(map(ObjectId, samples.values("id")))
+            return samples.select(_nearest(vectors, among, query, found.config.metric, k), ordered=True)
     with found.use_view(samples):
-        return found.sort_by_similarity(np.asarray(vector, np.float32), k=k)
+        return found.sort_by_similarity(query, k=k)
+
+
+def _nearest(
+    vectors: VectorField, among: Sequence[ObjectId] | None, query: Vectors, metric: str, k: int
+) -> list[ObjectId]:
+    """What is nearest in a field.
+
+    FiftyOne's index in memory does not see vectors that came later, and moves its own to their mean when it is asked by
+    a sample, after which a vector from outside is compared with the wrong ones. Its data are the field's anyway.
+    """
+    ids: list[ObjectId] = []
+    far = np.empty(0)
+    for some, rows in vectors.blocks(among):
+        far = np.concatenate([far, pairwise_distances(query[np.newaxis], rows, metric=metric)[0]])
+        ids += some
+        best = np.argsort(far, kind="stable")[:k]
+        ids, far = [ids[place] for place in best], far[best]
+    return ids
 
 
 class _Reading:
@@ -175,7 +196,7 @@ class _Reading:
 
 
 def _count(vectors: VectorField, samples: Sequence[ObjectId] | None) -> int:
-    count = vectors.count() if samples is None else min(vectors.count(), len(set(samples)))
+    count = vectors.count() if samples is None else min(vectors.count(), len(samples))
     if not vectors.exists or not count:
         raise NoEmbeddings(
             f"No sample has a vector in {vectors.name!r}. Compute the embeddings first (compute_fastvss_embeddings)."
@@ -247,6 +268,9 @@ def _build(
 ) -> int:
     make = partial(fob.compute_similarity, dataset, brain_key=key, progress=False, **settings)
     if backend == AT_HOME:
+        # It reads the field itself, without a word; read once before, vectors that do not belong together are told.
+        for _ in blocks:
+            pass
         return int(make(backend=AT_HOME, embeddings=field).total_index_size)
     if backend == OUTGROWS_MEMORY:
         return int(make(backend=config, embeddings=False, embeddings_field=field).fill(blocks))
@@ -254,7 +278,7 @@ def _build(
     kept = f"{field}_list" if backend == "mongodb" else field
     found, count = make(backend=backend, embeddings=False, embeddings_field=kept), 0
     for ids, vectors in blocks:
-        found.add_to_index(vectors, np.array(list(map(str, ids))))
+        found.add_to_index(vectors, list(map(str, ids)))
         count += len(ids)
     return count
 
