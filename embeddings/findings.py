@@ -75,6 +75,14 @@ class Findings:
             for sample in self._samples.find(query, {"filepath": True}):
                 yield sample["_id"], str(sample["filepath"])
 
+    def values(self, name: str) -> dict[ObjectId, Any]:
+        """What all samples have in a field.
+
+        Args:
+            name: the field's name
+        """
+        return {sample["_id"]: sample.get(name) for sample in self._samples.find({}, {name: True})}
+
     def declare(self, name: str, kind: type[fo.Field], description: str, **options: Any) -> None:
         """Makes a field for what is found, if it is not there.
 

@@ -1,0 +1,346 @@
+"""What is worth a second look: labels that are likely wrong, near-duplicates and outliers, each with a saved view.
+
+Scores are written only to samples that stand in a view, and the views sort by them. So a view stays in order while its
+samples are relabelled or deleted, and the next run puts together what is worth a look then.
+"""
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from dataclasses import field as default
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+from bson import ObjectId
+
+from fiftyone_tator.embeddings.duplicates import DISTANCE, Groups, Sketches, join, measure
+from fiftyone_tator.embeddings.embedder import Vectors
+from fiftyone_tator.embeddings.errors import NoEmbeddings, NoLabels
+from fiftyone_tator.embeddings.findings import Findings, open_vectors
+from fiftyone_tator.embeddings.neighbours import COPY, REFERENCES, Neighbours, Numbers, representatives
+from fiftyone_tator.embeddings.scores import LabelDoubts, Outlying
+from fiftyone_tator.embeddings.suggesting import Electorate
+from fiftyone_tator.embeddings.vectors import VectorField
+from fiftyone_tator.sync.errors import InvalidOption
+from fiftyone_tator.sync.fields import LABEL_FIELD
+from fiftyone_tator.sync.progress import Report, Tracker
+from fiftyone_tator.sync.results import Tally
+
+SUSPICION, INSTEAD, OUTLIER, GROUP, DISTANCE_FIELD = FIELDS = (
+    "suspicion",
+    "suspicion_label",
+    "outlier",
+    "duplicate_group",
+    "duplicate_distance",
+)
+WRONG, DUPLICATES, OUTLIERS = VIEWS = ("Likely wrong labels", "Near-duplicates", "Outliers")
+FRACTION = 0.05
+DOUBTFUL = 0.5
+"""From here on a label is doubtful: it has half the votes that are usual for it, or fewer."""
+FAR_OUT = 1.5
+"""From here on a sample is an outlier: its neighbours are so many times as far as theirs are."""
+_VOTERS, _REACH, _FEWEST, _FIRST = 30, 10, 3, 10
+_KINDS: dict[str, tuple[type[fo.Field], str]] = {
+    SUSPICION: (fo.FloatField, "How doubtful the label is, by what near samples are called"),
+    INSTEAD: (fo.StringField, "What near samples are called, where the label is doubtful"),
+    OUTLIER: (fo.FloatField, "How many times as far the neighbours are as theirs are"),
+    GROUP: (fo.IntField, "Near-duplicates have the same number; 1 is worth a look first"),
+    DISTANCE_FIELD: (fo.FloatField, "Cosine distance to the nearest one in the group"),
+}
+_MADE = "Made by find_suspicious"
+_DESCRIPTIONS = {
+    WRONG: f"{_MADE}: neighbours are called otherwise, the most doubtful label first",
+    DUPLICATES: f"{_MADE}: one beside the other, those with different labels first",
+    OUTLIERS: f"{_MADE}: unlike everything else, the farthest first",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is in one view.
+
+    Args:
+        view: the saved view's name
+        count: samples in it
+        found: samples that deserve it; the view may hold fewer
+        first: the worst of them, as sample id and what is said of it
+    """
+
+    view: str
+    count: int
+    found: int
+    first: list[dict[str, Any]]
+
+
+@dataclass(slots=True)
+class SuspicionResult:
+    """What was found.
+
+    Args:
+        dataset: the dataset's name
+        judged: samples that were looked at
+        labelled: those of them with a label
+        findings: likely wrong labels, near-duplicates and outliers, in this order
+        seconds: how long it took
+        left_out: samples that were not looked at, and why
+        notes: what else there is to know
+    """
+
+    dataset: str
+    judged: int = 0
+    labelled: int = 0
+    findings: list[Finding] = default(default_factory=list)
+    seconds: float = 0.0
+    left_out: Tally = default(default_factory=Tally)
+    notes: list[str] = default(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as a plain document, as the operator returns it."""
+        return {
+            "dataset": self.dataset,
+            "judged": self.judged,
+            "labelled": self.labelled,
+            "findings": [asdict(finding) for finding in self.findings],
+            "seconds": round(self.seconds, 2),
+            "left_out": self.left_out.as_json(),
+            "notes": list(self.notes),
+        }
+
+
+def find(
+    dataset: fo.Dataset,
+    field: str,
+    *,
+    samples: Sequence[ObjectId] | None = None,
+    label_field: str = LABEL_FIELD,
+    unlabelled: Collection[str] = (),
+    fraction: float = FRACTION,
+    distance: float = DISTANCE,
+    within: str | None = "version",
+    prefix: str = "",
+    references: int = REFERENCES,
+    seed: int = 51,
+    report: Report | None = None,
+) -> SuspicionResult:
+    """Finds labels that are likely wrong, near-duplicates and outliers, and saves a view of each.
+
+    What an earlier run found is replaced, in all samples.
+
+    Args:
+        dataset: the dataset
+        field: holds the vectors
+        samples: ids of the samples to look at, all if None; they are compared with the whole dataset, except that
+            near-duplicates are looked for among them alone
+        label_field: holds the labels
+        unlabelled: labels that stand for none, for example Tator's default
+        fraction: of the samples; the views of wrong labels and of outliers hold no more
+        distance: by cosine, up to which two samples are near-duplicates
+        within: samples that differ in this field are no duplicates, since another version may show the same things;
+            None, or a field that is not there, if all may be
+        prefix: how the views' names begin
+        references: samples to compare with; of more, so many are chosen
+        seed: of that choice
+        report: told how far the work is; may raise to stop it, and what an earlier run found stays until the end
+
+    Returns:
+        what was found
+
+    Raises:
+        NoEmbeddings: if the field holds no vectors, or fewer than three
+        BadVectors: if vectors of several lengths are in the field
+        InvalidOption: if an option, a field or the name of a view cannot be used
+    """
+    started, track = time.monotonic(), Tracker(report)
+    if not 0 < fraction <= 1 or not 0 <= distance < 1:
+        raise InvalidOption("fraction must be above 0 and at most 1, and distance at least 0 and below 1.")
+    vectors, findings = open_vectors(dataset, field), Findings(dataset, label_field, unlabelled)
+    views = _Views(dataset, prefix)
+    for name, (kind, description) in _KINDS.items():
+        findings.declare(name, kind, description)
+    track.stage("Reading labels", 0, (0, 0.05))
+    labels = findings.labels(having=field)
+    judged = labels.keys() if samples is None else labels.keys() & set(samples)
+    if len(labels) < _FEWEST:
+        raise NoEmbeddings(
+            f"{len(labels)} samples have a vector in {field!r}, and at least {_FEWEST} are needed to compare them. "
+            "Compute the embeddings first (compute_fastvss_embeddings)."
+        )
+    result = SuspicionResult(dataset.name, len(judged), sum(labels[id] is not None for id in judged))
+    if samples is not None:
+        result.left_out.add("Without an embedding", map(str, sorted(set(samples) - judged)))
+    track.stage("Comparing with each other", 0, (0.05, 0.2))
+    judges = _Judges(vectors, labels, references, seed, result.notes)
+    track.stage("Looking at samples", len(judged), (0.2, 0.8))
+    for ids, queries in vectors.blocks(None if samples is None else sorted(judged)):
+        judges.look(ids, queries)
+        track.advance(len(ids))
+    track.stage("Measuring near-duplicates", 0, (0.8, 0.95))
+    groups = judges.duplicates(vectors, distance, _values(findings, within))
+    track.stage("Saving the views", 0, (0.95, 1))
+    most = max(1, int(fraction * len(judged)))
+    found = [judges.wrong(most), judges.grouped(groups), judges.outliers(most)]
+    findings.clear(FIELDS)
+    for (values, count), view in zip(found, VIEWS, strict=True):
+        findings.write(values)
+        result.findings.append(Finding(views.save(view), len(values), count, _first(values)))
+    findings.done()
+    result.seconds = time.monotonic() - started
+    return result
+
+
+_Found = tuple[dict[ObjectId, dict[str, Any]], int]
+"""What to write, worst first, and how many deserved it."""
+
+
+def _first(values: Mapping[ObjectId, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{"sample": str(id), **said} for id, said in list(values.items())[:_FIRST]]
+
+
+def _values(findings: Findings, within: str | None) -> Mapping[ObjectId, Any]:
+    return {} if within is None or findings.dataset.get_field(within) is None else findings.values(within)
+
+
+class _Judges:
+    """Looks at samples block by block, and remembers a few numbers of each."""
+
+    def __init__(
+        self,
+        vectors: VectorField,
+        labels: Mapping[ObjectId, str | None],
+        most: int,
+        seed: int,
+        notes: list[str],
+    ) -> None:
+        self._labels, self._seed = labels, seed
+        self._ids: list[ObjectId] = []
+        self._doubts: list[Any] = []
+        self._instead: list[Any] = []
+        self._outlying: list[Any] = []
+        self._sketches: Sketches | None = None
+        self._electorate: Electorate | None = None
+        try:
+            electorate = self._electorate = Electorate.of(vectors, labels, most=most, seed=seed)
+            near = electorate.neighbours.nearest(None, _VOTERS, apart=COPY)
+            self._doubter = LabelDoubts(electorate.labels, near, len(electorate.names))
+            self._numbers = {name: number for number, name in enumerate(electorate.names)}
+        except NoLabels as reason:
+            notes.append(f"Wrong labels were not looked for. {reason}")
+        if self._electorate is not None and None not in labels.values():
+            self._crowd, self._places = self._electorate.neighbours, self._electorate.places
+        else:
+            every = list(labels)
+            chosen = [every[place] for place in representatives([labels[id] for id in every], most, seed=seed)]
+            ids, matrix = vectors.matrix(chosen)
+            good = np.flatnonzero(np.isfinite(matrix).all(axis=1))
+            self._crowd = Neighbours(matrix[good])
+            self._places = {ids[place]: number for number, place in enumerate(good)}
+        self._outlier = Outlying(self._crowd, _REACH, COPY)
+
+    def look(self, ids: Sequence[ObjectId], queries: Vectors) -> None:
+        good = np.flatnonzero(np.isfinite(queries).all(axis=1))
+        ids, queries = [ids[int(row)] for row in good], queries[good]
+        own = np.array([self._places.get(id, -1) for id in ids], np.int64)
+        near = self._crowd.nearest(queries, max(_VOTERS, _REACH), own=own, apart=COPY)
+        self._outlying.append(self._outlier.judge(near))
+        doubts, instead = np.zeros(len(ids), np.float32), np.full(len(ids), -1)
+        if self._electorate is not None:
+            rows = np.flatnonzero([self._labels[id] is not None for id in ids])
+            known = [id for id in ids if self._labels[id] is not None]
+            voters = self._electorate.neighbours
+            if voters is not self._crowd:
+                places = np.array([self._electorate.places.get(id, -1) for id in known], np.int64)
+                near = voters.nearest(queries[rows], _VOTERS, own=places, apart=COPY)
+            given = np.array([self._numbers[str(self._labels[id])] for id in known], np.int64)
+            doubts[rows], instead[rows] = self._doubter.judge(given, near)
+        self._doubts.append(doubts)
+        self._instead.append(instead)
+        self._ids += ids
+        if self._sketches is None:
+            self._sketches = Sketches(queries.shape[1], seed=self._seed)
+        self._sketches.add(self._crowd.directions(queries))
+
+    def wrong(self, most: int) -> _Found:
+        doubts, instead = _joined(self._doubts), _joined(self._instead)
+        chosen, count = _worst(doubts, DOUBTFUL, most)
+        names = self._electorate.names if self._electorate else []
+        return {
+            self._ids[place]: {SUSPICION: float(doubts[place]), INSTEAD: names[int(instead[place])]}
+            for place in chosen
+        }, count  # fmt: skip
+
+    def outliers(self, most: int) -> _Found:
+        outlying = _joined(self._outlying)
+        chosen, count = _worst(outlying, FAR_OUT, most)
+        return {self._ids[place]: {OUTLIER: float(outlying[place])} for place in chosen}, count
+
+    def duplicates(self, vectors: VectorField, distance: float, values: Mapping[ObjectId, Any]) -> Groups:
+        pairs = np.empty((0, 2), np.int64) if self._sketches is None else self._sketches.candidates(distance)
+        if values:
+            kinds = np.unique([repr(values.get(id)) for id in self._ids], return_inverse=True)[1]
+            pairs = pairs[kinds[pairs[:, 0]] == kinds[pairs[:, 1]]]
+
+        def directions(numbers: Numbers) -> Vectors:
+            wanted = [self._ids[number] for number in numbers]
+            places = {id: place for place, id in enumerate(wanted)}
+            rows = np.zeros((len(wanted), len(self._crowd.centre)), np.float32)
+            for ids, block in vectors.blocks(wanted):
+                rows[[places[id] for id in ids]] = self._crowd.directions(block)
+            return rows
+
+        distances = measure(pairs, directions)
+        near = distances <= distance
+        return join(pairs[near], distances[near])
+
+    def grouped(self, groups: Groups) -> _Found:
+        """Numbers the groups: those whose labels disagree first, then the closest."""
+        members: dict[int, list[int]] = {}
+        for row, group in enumerate(groups.group):
+            members.setdefault(int(group), []).append(row)
+        ordered = sorted(members.values(), key=lambda rows: self._urgency(groups, rows))
+        found = {
+            self._ids[int(groups.members[row])]: {GROUP: number, DISTANCE_FIELD: float(groups.distances[row])}
+            for number, rows in enumerate(ordered, 1)
+            for row in sorted(rows, key=lambda row: float(groups.distances[row]))
+        }
+        return found, len(found)
+
+    def _urgency(self, groups: Groups, rows: Sequence[int]) -> tuple[bool, float]:
+        said = {self._labels[self._ids[int(groups.members[row])]] for row in rows} - {None}
+        return len(said) < 2, float(groups.distances[rows].min())
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _worst(scores: Any, least: float, most: int) -> tuple[list[int], int]:
+    order = np.argsort(-scores, kind="stable")
+    count = int((scores >= least).sum())
+    return [int(place) for place in order[: min(most, count)]], count
+
+
+class _Views:
+    """The saved views, which sort by indexed fields."""
+
+    def __init__(self, dataset: fo.Dataset, prefix: str) -> None:
+        self._dataset, self._prefix = dataset, prefix
+        for view in VIEWS:
+            name = prefix + view
+            if dataset.has_saved_view(name) and not self._is_ours(name):
+                raise InvalidOption(
+                    f"The dataset has a saved view {name!r} that somebody else made. "
+                    "Rename that one, or choose how the names shall begin (prefix)."
+                )
+
+    def _is_ours(self, name: str) -> bool:
+        return str(self._dataset.get_saved_view_info(name)["description"] or "").startswith(_MADE)
+
+    def save(self, view: str) -> str:
+        name = self._prefix + view
+        key, ascending = {WRONG: (SUSPICION, False), OUTLIERS: (OUTLIER, False), DUPLICATES: (GROUP, True)}[view]
+        keys = [(key, 1), (DISTANCE_FIELD, 1)] if view == DUPLICATES else key
+        self._dataset.create_index(keys)
+        found = self._dataset.match({key: {"$gt": 0}}).sort_by(keys, **({} if ascending else {"reverse": True}))
+        self._dataset.save_view(name, found, description=_DESCRIPTIONS[view], overwrite=True)
+        return name

@@ -1,0 +1,331 @@
+"""What is worth a second look: how much of what is wrong is found, and how much of what is found is wrong."""
+
+import tracemalloc
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import fiftyone as fo
+import numpy as np
+import pytest
+from bson import ObjectId
+from PIL import Image
+
+from fiftyone_tator.embeddings.duplicates import Sketches, join, measure
+from fiftyone_tator.embeddings.embedder import Picture
+from fiftyone_tator.embeddings.errors import NoEmbeddings
+from fiftyone_tator.embeddings.local import DescriptorEmbedder
+from fiftyone_tator.embeddings.neighbours import Neighbours
+from fiftyone_tator.embeddings.suspicious import FIELDS, VIEWS, find
+from fiftyone_tator.embeddings.vectors import VectorField
+from fiftyone_tator.sync.errors import InvalidOption
+from fiftyone_tator.tests.embeddings.labelled import FIELD, blobs, flipped, labelled, names
+
+WRONG, DUPLICATES, OUTLIERS = VIEWS
+
+
+def view(dataset: fo.Dataset, name: str) -> list[ObjectId]:
+    return [ObjectId(id) for id in dataset.load_saved_view(name).values("id")]
+
+
+def precision_and_recall(found: Sequence[ObjectId], ids: Sequence[ObjectId], wrong: np.ndarray) -> tuple[float, float]:
+    truth = {id for id, is_wrong in zip(ids, wrong, strict=True) if is_wrong}
+    hits = len(truth & set(found))
+    return hits / max(1, len(found)), hits / len(truth)
+
+
+@pytest.mark.parametrize(("spread", "at_least"), [(1.0, 0.85), (1.5, 0.65)])
+def test_wrong_labels_are_in_the_top_five_percent(spread: float, at_least: float, record_property: Any) -> None:
+    vectors, truth = blobs(2_000, spread=spread)
+    labels, wrong = flipped(truth)
+    with labelled(vectors, names(labels)) as (dataset, ids):
+        result = find(dataset, FIELD)
+        found = view(dataset, WRONG)
+        precision, recall = precision_and_recall(found, ids, wrong)
+        record_property("precision_at_5_percent", round(precision, 3))
+        record_property("recall_at_5_percent", round(recall, 3))
+        assert len(found) <= 100 and result.findings[0].count == len(found)
+        assert precision > at_least and recall > at_least  # by chance: 0.05
+        instead = dict(zip(*dataset.values(["id", "suspicion_label"]), strict=True))
+        right = [instead[str(id)] == name for id, name, bad in zip(ids, names(truth), wrong, strict=True) if bad]
+        assert np.mean(right) > at_least - 0.1
+
+
+def test_rare_classes_are_not_suspicious_because_they_are_rare() -> None:
+    vectors, truth = blobs(2_000, spread=1.0)
+    labels, wrong = flipped(truth)
+    with labelled(vectors, names(labels)) as (dataset, ids):
+        find(dataset, FIELD)
+        found = set(view(dataset, WRONG))
+        rare = [id for id, label, bad in zip(ids, labels, wrong, strict=True) if label == 5 and not bad]
+        assert len(rare) > 40 and len(found & set(rare)) < 0.1 * len(rare)
+
+
+@pytest.fixture(scope="module")
+def real_crops(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, str]]:
+    """What a person drew boxes around in the demo's pictures, and what they called it."""
+    from io import BytesIO
+
+    from fiftyone_tator.sandbox.annotators import BASELINE
+    from fiftyone_tator.sandbox.demo import build_demo
+
+    folder, content = tmp_path_factory.mktemp("crops"), build_demo()
+    pictures = {picture.name: Image.open(BytesIO(picture.data)).convert("RGB") for picture in content.pictures}
+    crops = []
+    for number, box in enumerate(content.localizations):
+        if box.dtype != "box" or box.version != BASELINE or box.media not in pictures:
+            continue
+        picture, place = pictures[box.media], box.geometry
+        left, top = place["x"] * picture.width, place["y"] * picture.height
+        edges = (left, top, left + place["width"] * picture.width, top + place["height"] * picture.height)
+        path = folder / f"{number}.jpg"
+        picture.crop(tuple(map(round, edges))).save(path, quality=90)
+        crops.append((path, str(box.attributes["Label"])))
+    return crops
+
+
+def described(paths: Sequence[Path]) -> np.ndarray:
+    with DescriptorEmbedder() as embedder:
+        parts = list(embedder.embed(Picture(str(path), str(path)) for path in paths))
+    assert not any(part.failed for part in parts)
+    return np.concatenate([part.vectors for part in parts])
+
+
+def test_wrong_labels_of_real_crops_are_in_the_top_five_percent(
+    real_crops: list[tuple[Path, str]], record_property: Any
+) -> None:
+    vectors = described([path for path, _ in real_crops])
+    labels, wrong = flipped(np.array([label for _, label in real_crops]))
+    with labelled(vectors, labels.tolist()) as (dataset, ids):
+        find(dataset, FIELD)
+        precision, recall = precision_and_recall(view(dataset, WRONG), ids, wrong)
+        record_property("precision_at_5_percent", round(precision, 3))
+        record_property("recall_at_5_percent", round(recall, 3))
+        assert precision > 0.7 and recall > 0.7  # by chance: 0.05
+
+
+def test_copies_and_noise_among_real_crops_are_found(
+    real_crops: list[tuple[Path, str]], tmp_path: Path, record_property: Any
+) -> None:
+    large = [(path, label) for path, label in real_crops if min(Image.open(path).size) >= 48]
+    copied = large[:: max(1, len(large) // 40)][:40]
+    extra = []
+    for number, (path, _) in enumerate(copied):
+        copy = tmp_path / f"copy_{number}.jpg"
+        Image.open(path).save(copy, quality=95)
+        extra.append(copy)
+    for number in range(4):
+        noise = np.random.default_rng(number).integers(0, 255, (48 + 8 * number, 64, 3), dtype=np.uint8)
+        cv2.imwrite(str(tmp_path / f"noise_{number}.png"), noise)
+        extra.append(tmp_path / f"noise_{number}.png")
+    paths = [path for path, _ in real_crops] + extra
+    labels = [label for _, label in real_crops] + [label for _, label in copied] + [real_crops[0][1]] * 4
+    with labelled(described(paths), labels) as (dataset, ids):
+        find(dataset, FIELD)
+        place = dict(zip(paths, ids, strict=True))
+        group = dict(zip(map(ObjectId, dataset.values("id")), dataset.values("duplicate_group"), strict=True))
+        pairs = [(place[path], place[copy]) for (path, _), copy in zip(copied, extra, strict=False)]
+        found = np.mean([group[one] is not None and group[one] == group[two] for one, two in pairs])
+        record_property("copies_found", round(float(found), 3))
+        assert found > 0.8
+        outliers = view(dataset, OUTLIERS)
+        # The only floating cell of all these pictures is one as well.
+        assert {place[path] for path in extra[40:]} <= set(outliers[:8])
+        assert len(outliers) < 0.05 * len(ids)
+
+
+def test_near_duplicates_stand_beside_each_other_and_those_with_different_labels_come_first() -> None:
+    vectors, truth = blobs(200)
+    near = np.random.default_rng(1).normal(0, 0.02, vectors.shape).astype(np.float32)
+    for one, two in ((10, 20), (11, 21), (12, 22), (12, 23)):
+        vectors[two] = vectors[one] + near[two]
+        truth[two] = truth[one]
+    vectors[21] = vectors[11]
+    labels = names(truth)
+    labels[20] = "another"
+    with labelled(vectors, labels) as (dataset, ids):
+        result = find(dataset, FIELD)
+        place = {id: number for number, id in enumerate(ids)}
+        found = [place[id] for id in view(dataset, DUPLICATES)]
+        assert set(found[:2]) == {10, 20} and set(found[2:4]) == {11, 21} and set(found[4:]) == {12, 22, 23}
+        group, distance = dataset[str(ids[23])].duplicate_group, dataset[str(ids[23])].duplicate_distance
+        assert group == 3 and 0 < distance < 0.02 and result.findings[1].count == 7
+
+
+def test_the_same_thing_in_another_version_is_no_duplicate() -> None:
+    vectors, truth = blobs(100)
+    vectors[1], vectors[3] = vectors[0], vectors[2]
+    with labelled(vectors, names(truth)) as (dataset, ids):
+        dataset.add_sample_field("version", fo.StringField)
+        dataset.set_values("version", ["Baseline", "Model", "Model", "Model", *["Baseline"] * 96])
+        find(dataset, FIELD)
+        assert set(view(dataset, DUPLICATES)) == {ids[2], ids[3]}
+        find(dataset, FIELD, within=None)
+        assert set(view(dataset, DUPLICATES)) == set(ids[:4])
+
+
+def test_a_view_keeps_its_order_while_it_is_reviewed_and_the_next_run_lets_go_of_what_was_corrected() -> None:
+    vectors, truth = blobs(600, spread=0.5)
+    labels, wrong = flipped(truth)
+    with labelled(vectors, names(labels)) as (dataset, ids):
+        find(dataset, FIELD)
+        before = view(dataset, WRONG)
+        scores = dataset.load_saved_view(WRONG).values("suspicion")
+        assert scores == sorted(scores, reverse=True) and min(scores) >= 0.5
+        bad = [id for id, is_wrong in zip(ids, wrong, strict=True) if is_wrong]
+        assert set(bad) <= {*before}
+        right = {str(id): fo.Classification(label=f"class {truth[ids.index(id)]}") for id in bad}
+        dataset.set_values("ground_truth", right, key_field="id")
+        dataset.delete_samples([str(bad[0])])
+        assert view(dataset, WRONG) == [id for id in before if id != bad[0]]
+        find(dataset, FIELD)
+        assert not {*view(dataset, WRONG)} & {*bad}
+        assert dataset.match({"suspicion": {"$gt": 0}}).count() == len(view(dataset, WRONG))
+
+
+def test_what_is_found_is_no_edit_and_says_in_words_what_it_is() -> None:
+    vectors, truth = blobs(300, spread=0.5)
+    labels, _ = flipped(truth)
+    vectors[5] = vectors[4]
+    with labelled(vectors, names(labels)) as (dataset, ids):
+        held = dataset[str(ids[5])]
+        before = dataset.values("last_modified_at")
+        result = find(dataset, FIELD).as_json()
+        assert dataset.values("last_modified_at") == before
+        assert held.duplicate_group == 1
+        assert [finding["view"] for finding in result["findings"]] == list(VIEWS)
+        worst = result["findings"][0]["first"][0]
+        assert worst["sample"] == str(view(dataset, WRONG)[0])
+        assert worst["suspicion_label"] == dataset[worst["sample"]].suspicion_label
+        assert all(dataset.get_saved_view_info(name)["description"].startswith("Made by") for name in VIEWS)
+
+
+def test_only_chosen_samples_are_judged_by_all_that_there_are() -> None:
+    vectors, truth = blobs(600, spread=0.5)
+    labels, wrong = flipped(truth)
+    with labelled(vectors, names(labels)) as (dataset, ids):
+        chosen = [id for id, is_wrong in zip(ids, wrong, strict=True) if is_wrong][:3] + ids[:40]
+        result = find(dataset, FIELD, samples=[*chosen, ObjectId()], fraction=1)
+        assert result.judged == len({*chosen}) and {*chosen[:3]} <= {*view(dataset, WRONG)} <= {*chosen}
+        assert result.as_json()["left_out"][0]["count"] == 1
+
+
+def test_without_labels_duplicates_and_outliers_are_found_all_the_same() -> None:
+    vectors, _ = blobs(300, spread=0.5)
+    vectors[7] = vectors[3]
+    vectors[9] = -20
+    with labelled(vectors, [None] * 300) as (dataset, ids):
+        result = find(dataset, FIELD)
+        assert [finding.count for finding in result.findings[:2]] == [0, 2]
+        assert "Wrong labels were not looked for. None of them has a label" in result.notes[0]
+        assert view(dataset, WRONG) == [] and view(dataset, OUTLIERS)[0] == ids[9]
+
+
+def test_unlabelled_samples_are_never_suspicious_of_a_wrong_label() -> None:
+    vectors, truth = blobs(400, spread=0.5)
+    labels, _ = flipped(truth)
+    half = [name if number % 2 else None for number, name in enumerate(names(labels))]
+    with labelled(vectors, half) as (dataset, ids):
+        result = find(dataset, FIELD)
+        assert result.labelled == 200 and result.findings[0].count > 3
+        assert not {*view(dataset, WRONG)} & {*ids[::2]}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda vectors: vectors.fill(0),
+        lambda vectors: vectors.fill(2),
+        lambda vectors: vectors.__setitem__(slice(0, 5), np.nan),
+        lambda vectors: vectors.__imul__(1e20),
+    ],
+    ids=["zero", "equal", "not a number", "huge"],
+)
+def test_strange_vectors_do_no_harm(spoil: Callable[[Any], None]) -> None:
+    vectors, truth = blobs(60)
+    spoil(vectors)
+    with labelled(vectors, names(truth)) as (dataset, _):
+        find(dataset, FIELD)
+        written = [dataset.values(name) for name in ("suspicion", "outlier", "duplicate_distance")]
+        assert all(value is None or np.isfinite(value) for values in written for value in values)
+
+
+@pytest.mark.parametrize("many", [3, 4, 7])
+def test_a_handful_of_samples_is_enough(many: int) -> None:
+    vectors, _ = blobs(many)
+    with labelled(vectors, ["eel", "cod", *["eel"] * (many - 2)]) as (dataset, _):
+        assert find(dataset, FIELD).judged == many
+
+
+def test_what_cannot_be_done_is_refused_before_anything_is_written() -> None:
+    vectors, truth = blobs(60)
+    with labelled(vectors, names(truth)) as (dataset, ids):
+        with pytest.raises(NoEmbeddings, match="no embeddings in 'nothing'"):
+            find(dataset, "nothing")
+        with pytest.raises(InvalidOption, match="fraction"):
+            find(dataset, FIELD, fraction=0)
+        dataset.save_view(OUTLIERS, dataset.limit(3), description="mine")
+        with pytest.raises(InvalidOption, match=r"'Outliers' that somebody else made.*prefix"):
+            find(dataset, FIELD)
+        assert not {*FIELDS} & {*dataset.get_field_schema()}
+        assert len(dataset.load_saved_view(OUTLIERS)) == 3
+        find(dataset, FIELD, prefix="Reef: ")
+        assert "Reef: Outliers" in dataset.list_saved_views()
+        VectorField(dataset, FIELD)._samples.update_many({"_id": {"$nin": ids[:2]}}, {"$unset": {FIELD: ""}})
+        with pytest.raises(NoEmbeddings, match=r"2 samples have a vector.*at least 3"):
+            find(dataset, FIELD, prefix="Reef: ")
+
+
+def test_more_samples_than_may_be_compared_with_are_judged_nearly_as_well() -> None:
+    vectors, truth = blobs(2_000, spread=1.0)
+    labels, wrong = flipped(truth)
+    with labelled(vectors, names(labels)) as (dataset, ids):
+        find(dataset, FIELD, references=500)
+        precision, recall = precision_and_recall(view(dataset, WRONG), ids, wrong)
+        assert precision > 0.75 and recall > 0.75
+
+
+def many_with_copies(many: int, copies: int, distance: float) -> np.ndarray:
+    """Vectors in forty narrow classes; the first ones are copies of the last ones, at about this distance."""
+    chance = np.random.default_rng(3)
+    vectors = chance.normal(size=(40, 128))[chance.integers(0, 40, many)] + chance.normal(0, 0.5, (many, 128))
+    size = np.linalg.norm(vectors - vectors.mean(axis=0), axis=1).mean() / np.sqrt(128)
+    vectors[:copies] = vectors[-copies:] + chance.normal(0, size * np.sqrt(2 * distance), (copies, 128))
+    return vectors.astype(np.float32)
+
+
+@pytest.mark.parametrize(("distance", "at_least"), [(0.0, 1.0), (0.005, 0.99), (0.012, 0.95)])
+def test_near_pairs_among_many_vectors_are_found_without_comparing_each_with_each(
+    distance: float, at_least: float
+) -> None:
+    vectors = many_with_copies(30_000, 500, distance)
+    directions = Neighbours(vectors[:2_000].copy()).directions(vectors)
+    sketches = Sketches(128)
+    for start in range(0, 30_000, 5_000):
+        sketches.add(directions[start : start + 5_000])
+    pairs = sketches.candidates(0.02)
+    distances = measure(pairs, lambda numbers: directions[numbers])
+    groups = join(pairs[distances <= 0.02], distances[distances <= 0.02])
+    of = dict(zip(groups.members.tolist(), groups.group.tolist(), strict=True))
+    found = np.mean([of.get(copy, -1) == of.get(29_500 + copy, -2) for copy in range(500)])
+    assert found >= at_least
+    assert len(pairs) < 0.001 * 30_000**2 and len(groups.members) < 1_100
+
+
+def test_a_thousand_equal_vectors_are_one_group() -> None:
+    sketches = Sketches(8)
+    sketches.add(np.ones((1_000, 8), np.float32))
+    pairs = sketches.candidates()
+    groups = join(pairs, np.zeros(len(pairs), np.float32))
+    assert len(groups.members) == 1_000 and set(groups.group) == {0}
+
+
+def test_sketches_of_vectors_take_32_bytes_each() -> None:
+    sketches, block = Sketches(256), np.random.default_rng(0).normal(size=(1_000, 256)).astype(np.float32)
+    tracemalloc.start()
+    for _ in range(20):
+        sketches.add(block)
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert 20_000 * 32 <= kept < 20_000 * 36
