@@ -2,21 +2,21 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+# Python compiles what is imported, which is a third of what is installed.
+PIP := $(PY) -m pip install --quiet --no-compile
 ARGS ?=
 
-.PHONY: demo test lint types bench clean
+.PHONY: demo test lint types browser bench clean
 
 demo: $(VENV)/.demo-ready
 	@$(PY) -m fiftyone_tator.cli demo $(ARGS)
 
-test: $(VENV)/.test-ready
-	@tools/browser
+test: $(VENV)/.test-ready browser
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(VENV)/bin/lint-imports
 ifeq ($(strip $(ARGS)),)
-	@$(PY) -m pytest --numprocesses auto --dist loadfile --ignore tests/app
-	@$(PY) -m pytest tests/app
+	@$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 else
 	@$(PY) -m pytest $(ARGS)
 endif
@@ -26,6 +26,9 @@ lint: $(VENV)/.test-ready
 
 types: $(VENV)/.test-ready
 	@$(PY) -m mypy
+
+browser:
+	@tools/browser
 
 bench: $(VENV)/.test-ready
 	@$(PY) benchmarks/import_benchmark.py $(ARGS)
@@ -39,12 +42,12 @@ $(VENV)/.python:
 
 $(VENV)/.demo-ready: $(VENV)/.python pyproject.toml requirements.txt tools/mongod
 	@echo "Installing (a few minutes the first time) ..."
-	@$(PY) -m pip install --quiet --editable '.[sandbox,umap]' || $(PY) -m pip install --quiet --editable '.[sandbox]'
+	@$(PIP) --editable '.[sandbox,umap]' || $(PIP) --editable '.[sandbox]'
 	@tools/mongod $(PY)
 	@touch $@
 
 $(VENV)/.test-ready: $(VENV)/.python pyproject.toml requirements.txt tools/mongod
-	@$(PY) -m pip install --quiet --editable '.[dev]'
+	@$(PIP) --editable '.[dev]'
 	@tools/mongod $(PY)
 	@touch $@ $(VENV)/.demo-ready
 
