@@ -77,7 +77,8 @@ class Batches:
                 if len(part) == 1:
                     failed[part[0].key] = self._strike(part[0], error, size)
                 elif isinstance(error, TooLarge):
-                    self.size = min(self.size, max(2, (len(part) + 1) // 2))
+                    while self.size > len(part):
+                        self.size = max(2, self.size // 2)
                     left.append(part)
                 else:
                     # Broken pictures come in rows; every other one finds good ones between them.

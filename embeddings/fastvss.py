@@ -1,7 +1,6 @@
 """A client of Fast-VSS, asynchronous, for any event loop: a web server's, or one in a thread of its own."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -66,25 +65,23 @@ class FastVSS:
         self._embed_path, self._knn_path = embed_path, knn_path
         self._timeout = httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS))
         self._transport = transport
-        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "FastVSS":
         """Gets ready; connections are made with the first call."""
-        client = httpx.AsyncClient(
+        self._http = httpx.AsyncClient(
             auth=self._auth,
             timeout=self._timeout,
             follow_redirects=True,
             headers={"Accept": "application/json", "User-Agent": "fiftyone-tator"},
             transport=self._transport,
         )
-        self._http = await self._stack.enter_async_context(client)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Closes all connections."""
-        await self._stack.aclose()
+        await self._http.aclose()
 
     async def health(self) -> Health:
         """What the service says of itself.

@@ -9,6 +9,10 @@ from typing import Any, TypeVar
 import anyio
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
 from fiftyone_tator.embeddings.errors import (
     JobGone,
@@ -325,3 +329,29 @@ def test_name_and_password_of_the_address_are_sent_and_shown_nowhere(
     told = f"{raised.value!r} {caplog.text}"
     assert "health" in told
     assert not any(secret in told for secret in ("cret", "diver"))
+
+
+def test_one_client_serves_all_requests_of_a_web_server(fastvss: FastVSSServer, files: list[tuple[str, bytes]]) -> None:
+    async def main() -> list[Any]:
+        async with FastVSS(fastvss.url) as client:
+
+            async def submit(request: Request) -> Response:
+                return PlainTextResponse(await client.submit("reef", [("0.jpg", await request.body())]))
+
+            async def result(request: Request) -> Response:
+                job = await client.job("reef", request.path_params["uuid"])
+                return JSONResponse({"state": job.state, "result": job.result})
+
+            routes = [Route("/embed", submit, methods=["POST"]), Route("/embed/{uuid}", result)]
+            transport = httpx.ASGITransport(Starlette(routes=routes))
+            async with httpx.AsyncClient(transport=transport, base_url="http://here") as browser:
+
+                async def embed(content: bytes) -> Any:
+                    job_id = (await browser.post("/embed", content=content)).text
+                    while (answer := (await browser.get(f"/embed/{job_id}")).json())["state"] == "pending":
+                        await anyio.lowlevel.checkpoint()
+                    return answer["result"]["embeddings"][0]
+
+                return await asyncio.gather(*[embed(content) for _, content in files])
+
+    assert asyncio.run(main()) == [vector_of(content, "reef", 384).tolist() for _, content in files]
