@@ -197,12 +197,14 @@ class LanceSimilarityIndex(theirs.LanceDBSimilarityIndex):  # type: ignore[misc]
         mode = "create" if self._open() is None else "overwrite"
         table = self._db.create_table(self.config.table_name, data=reader, schema=schema, mode=mode)
         table.create_index("id", config=BTree())
-        count = int(table.count_rows())
-        if count >= self.config.approximate_from:
+        self._find_places(table)
+        self.reload()
+        return int(table.count_rows())
+
+    def _find_places(self, table: Any) -> None:
+        if table.count_rows() >= self.config.approximate_from:
             # Of all kinds this one is made fastest, and loses nothing but what lies in the wrong place.
             table.create_index("vector", config=IvfFlat(distance_type=METRICS[self.config.metric]))
-        self.reload()
-        return count
 
     def add_to_index(
         self,
@@ -251,6 +253,7 @@ class LanceSimilarityIndex(theirs.LanceDBSimilarityIndex):  # type: ignore[misc]
         # Each addition is a piece of its own. Joining them writes all of them anew, so it is done for many at once.
         if table.stats()["fragment_stats"]["num_fragments"] > _MANY_PIECES:
             table.optimize(cleanup_older_than=timedelta(hours=1))
+            self._find_places(table)
         if reload:
             self.reload()
 

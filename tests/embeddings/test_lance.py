@@ -175,11 +175,13 @@ def test_what_is_added_is_found_and_what_is_there_is_replaced_or_kept(made: Made
         found.add_to_index(made.vectors[:2], made.ids[:2], allow_existing=False)
 
 
-def test_many_small_additions_are_joined(made: Made) -> None:
-    found = made.indexed(samples=[ObjectId(id) for id in made.ids[:200]])
+def test_many_small_additions_are_joined_and_an_index_that_grew_large_looks_in_the_likely_places(made: Made) -> None:
+    found = made.indexed(samples=[ObjectId(id) for id in made.ids[:200]], approximate_from=280)
+    assert {each.index_type for each in found.table.list_indices()} == {"BTree"}
     for row in range(200, 310):
         found.add_to_index(made.vectors[row : row + 1], made.ids[row : row + 1])
     assert found.table.stats()["fragment_stats"]["num_fragments"] < 50
+    assert {each.index_type for each in found.table.list_indices()} == {"BTree", "IvfFlat"}
     assert made.sorted(made.ids[7], 400) == made.by_hand(made.vectors[7], slice(310))
 
 
