@@ -2,6 +2,7 @@
 
 from fiftyone_tator.operators.compute_fastvss_embeddings import ComputeFastVSSEmbeddings
 from fiftyone_tator.operators.compute_similarity import ComputeSimilarity
+from fiftyone_tator.operators.find_suspicious import FindSuspicious
 from fiftyone_tator.operators.import_from_tator import ImportFromTator
 from fiftyone_tator.operators.load_embedding_options import LoadEmbeddingOptions
 from fiftyone_tator.operators.load_import_options import LoadImportOptions
@@ -38,4 +39,5 @@ OPERATORS: tuple[type, ...] = (
     VisualizeEmbeddings,
     ComputeSimilarity,
     SuggestLabels,
+    FindSuspicious,
 )

@@ -143,17 +143,3 @@ def line_page(title: str, label: str, lines: Sequence[str], more: str = "") -> t
             outputs.md(more, name="more")
 
     return page(title, fill)
-
-
-def suspicious_page(result: Mapping[str, Any]) -> types.Property:
-    """What is suspicious, ranked, with buttons that open the views.
-
-    Args:
-        result: from :meth:`fiftyone_tator.embeddings.suspicious.SuspicionResult.as_json`
-    """
-    return line_page("Suspicious", str(result), [])
-
-
-def first_view(result: Mapping[str, Any]) -> str | None:
-    """The saved view to open: the first of the findings that has samples."""
-    return None

@@ -9,11 +9,12 @@ import fiftyone.operators.types as types
 
 from fiftyone_tator.embeddings.suspicious import find
 from fiftyone_tator.embeddings.vectors import fields_of
-from fiftyone_tator.operators.embed_result import first_view, suspicious_page
 from fiftyone_tator.operators.embed_run import call, execute, field_of, said, samples_of
 from fiftyone_tator.operators.form_parts import vector_field, which_samples
 from fiftyone_tator.operators.hands import GRID
 from fiftyone_tator.operators.running import from_app
+from fiftyone_tator.operators.suspicious_result import first_view, named, suspicious_page
+from fiftyone_tator.sync.fields import LABEL_FIELD
 from fiftyone_tator.sync.progress import Report
 
 TITLE = "Find suspicious labels"
@@ -78,10 +79,13 @@ class FindSuspicious(foo.Operator):  # type: ignore[misc]
 
         def work(report: Report) -> dict[str, Any]:
             params = said(ctx.params)
-            options = {name: params[name] for name in ("fraction", "label_field") if name in params}
+            options = {
+                name: params[name] for name in ("fraction", "label_field", "unlabelled", "distance") if name in params
+            }
             if "percent" in params:
                 options["fraction"] = params["percent"] / 100
-            return find(ctx.dataset, field_of(ctx), samples=samples_of(ctx), report=report, **options).as_json()
+            found = find(ctx.dataset, field_of(ctx), samples=samples_of(ctx), report=report, **options)
+            return named(ctx.dataset, found.as_json(), options.get("label_field", LABEL_FIELD))
 
         def shown(result: dict[str, Any]) -> Iterator[Any]:
             yield ctx.trigger("reload_dataset")
@@ -99,7 +103,9 @@ class FindSuspicious(foo.Operator):  # type: ignore[misc]
         selected: Sequence[str] | None = None,
         field: str | None = None,
         label_field: str | None = None,
+        unlabelled: Sequence[str] | None = None,
         fraction: float | None = None,
+        distance: float | None = None,
         delegate: bool = False,
     ) -> Any:
         """Finds them from Python.
@@ -116,7 +122,9 @@ class FindSuspicious(foo.Operator):  # type: ignore[misc]
             selected (None): ids of samples, to look at those only
             field (None): the field of the vectors; the only one if None
             label_field (None): the field of the labels; ``ground_truth`` if None
+            unlabelled (None): labels that stand for none, for example ``["unknown"]``
             fraction (None): what part of the samples to show as the worst; 0.05 if None
+            distance (None): by cosine, up to which two samples are near-duplicates
             delegate (False): whether to leave the work to a ``fiftyone delegated launch`` worker
 
         Returns:
@@ -126,5 +134,11 @@ class FindSuspicious(foo.Operator):  # type: ignore[misc]
         Raises:
             OperatorFailed: if it fails in a way that is explained
         """
-        options = {"field": field, "label_field": label_field, "fraction": fraction}
+        options = {
+            "field": field,
+            "label_field": label_field,
+            "unlabelled": None if unlabelled is None else list(unlabelled),
+            "fraction": fraction,
+            "distance": distance,
+        }
         return call(self, dataset, view=view, selected=selected, delegate=delegate, **options)

@@ -1,0 +1,116 @@
+"""The page that ends a search for suspicious labels: what was found, the worst of it, and the way to the views."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.operators.types as types
+from bson import ObjectId
+from fiftyone.core.odm import get_db_conn
+
+from fiftyone_tator.embeddings.suspicious import DISTANCE_FIELD, GROUP, INSTEAD, OUTLIER, SUSPICION
+from fiftyone_tator.operators.embed_run import page
+from fiftyone_tator.operators.markdown import plain, reasons, table
+from fiftyone_tator.operators.push_result import many
+
+_SHOWN = 3
+"""So many of each finding are named; the views hold them all."""
+LABEL, PICTURE = "label", "picture"
+MEDIA = "media_name"
+"""In a dataset from Tator, the picture that a crop is of."""
+
+
+def named(dataset: fo.Dataset, result: Mapping[str, Any], label_field: str) -> dict[str, Any]:
+    """The result with what people know the worst samples by.
+
+    Args:
+        dataset: the dataset
+        result: from :meth:`fiftyone_tator.embeddings.suspicious.SuspicionResult.as_json`
+        label_field: holds the labels
+    """
+    ids = [ObjectId(each["sample"]) for finding in result["findings"] for each in finding["first"]]
+    rows = get_db_conn()[dataset._sample_collection_name].find(
+        {"_id": {"$in": ids}}, {"filepath": True, MEDIA: True, label_field: True}
+    )
+    known = {
+        str(row["_id"]): {
+            PICTURE: row.get(MEDIA) or Path(row["filepath"]).name,
+            LABEL: (row.get(label_field) or {}).get("label"),
+        }
+        for row in rows
+    }
+    findings = [
+        {**finding, "first": [{**each, **known.get(each["sample"], {})} for each in finding["first"]]}
+        for finding in result["findings"]
+    ]
+    return {**result, "findings": findings}
+
+
+def first_view(result: Mapping[str, Any]) -> str | None:
+    """The saved view to open: the first that has samples; None if none has.
+
+    Args:
+        result: from :func:`named`
+    """
+    return next((str(finding["view"]) for finding in result["findings"] if finding["count"]), None)
+
+
+def suspicious_page(result: Mapping[str, Any]) -> types.Property:
+    """What is suspicious, with a button for each view.
+
+    Args:
+        result: from :func:`named`
+    """
+
+    def fill(outputs: types.Object) -> None:
+        found = sum(finding["count"] for finding in result["findings"])
+        view = types.Warning if found else types.Success
+        label = f"{result['dataset']}: {many(found, 'sample')} worth a second look"
+        looked = f"{many(result['judged'], 'sample')} were looked at, {result['labelled']:,} of them with a label"
+        outputs.view("summary", view(label=label, description=f"{looked}, in {result['seconds']:,.1f} s."))
+        for number, finding in enumerate(result["findings"]):
+            outputs.md(_finding(finding), name=f"finding_{number}")
+            if finding["count"]:
+                outputs.btn(
+                    f"open_{number}",
+                    label=f"Show {plain_view(finding)}",
+                    on_click="set_view",
+                    params={"name": finding["view"]},
+                    variant="outlined",
+                )
+        notes = "\n".join(f"- {plain(note)}" for note in result["notes"])
+        for name, text in (("left_out", reasons("Not looked at", result["left_out"])), ("notes", notes)):
+            if text:
+                outputs.md(text, name=name)
+
+    return page("Suspicious labels", fill)
+
+
+def plain_view(finding: Mapping[str, Any]) -> str:
+    """How a button calls a view: ``23 likely wrong labels``.
+
+    Args:
+        finding: one of the result's
+    """
+    name = str(finding["view"])
+    return f"{finding['count']:,} {name[:1].lower()}{name[1:]}"
+
+
+def _finding(finding: Mapping[str, Any]) -> str:
+    head = f"**{plain(finding['view'])}: {finding['count']:,}**"
+    if finding["found"] > finding["count"]:
+        head += f", the worst of {finding['found']:,}"
+    first: Sequence[Mapping[str, Any]] = finding["first"][:_SHOWN]
+    if not first:
+        return f"{head}\n\nNone."
+    rows = [(each.get(PICTURE, each["sample"]), each.get(LABEL) or "no label", _said(each)) for each in first]
+    return f"{head}\n\n{table(('Picture', 'Label', 'Why'), rows)}"
+
+
+def _said(each: Mapping[str, Any]) -> str:
+    if SUSPICION in each:
+        return f"its neighbours are called {each[INSTEAD]}; doubt {each[SUSPICION]:.2f} of 1"
+    if OUTLIER in each:
+        return f"its neighbours are {each[OUTLIER]:.1f} times as far as theirs are"
+    return f"group {each[GROUP]}; cosine distance {each[DISTANCE_FIELD]:.4f} to the nearest in it"
