@@ -129,7 +129,7 @@ class LanceSimilarityIndex(theirs.LanceDBSimilarityIndex):  # type: ignore[misc]
         self._db = lancedb.connect(self.config.uri)
         if self.config.owner is None:
             self.config.owner = _id(self._samples)
-            self.config.table_name = self.config.table_name or f"{self.config.owner}-{ObjectId()}"
+            self.config.table_name = self.config.table_name or f"fiftyone-{self.config.owner}-{ObjectId()}"
             self.save_config()
 
     @property

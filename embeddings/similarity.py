@@ -29,6 +29,7 @@ OUTGROWS_MEMORY = "lancedb"
 MOST_BYTES_AT_HOME = 1_000_000_000
 
 _PLACES = ("table_name", "collection_name", "index_name")
+_MADE = "fiftyone"
 _UNFINISHED = "_unfinished"
 _OURS = "fiftyone_tator.embeddings.lance.LanceSimilarityConfig"
 _SECRET = re.compile("key|pass|secret|token|string")
@@ -274,6 +275,9 @@ def _build(
         return int(make(backend=AT_HOME, embeddings=field).total_index_size)
     if backend == OUTGROWS_MEMORY:
         return int(make(backend=config, embeddings=False, embeddings_field=field).fill(blocks))
+    if backend == "pgvector":
+        # It names all indexes of a dataset alike, and PostgreSQL knows each name once.
+        make = partial(make, index_name=settings.get("index_name", f"{_MADE}-{ObjectId()}"))
     # MongoDB indexes a field with a list of numbers, which this fills; all others keep vectors of their own.
     kept = f"{field}_list" if backend == "mongodb" else field
     found, count = make(backend=backend, embeddings=False, embeddings_field=kept), 0
@@ -304,17 +308,26 @@ def _plain(backend: str, settings: Mapping[str, Any], error: Exception) -> str:
     for name, value in {**fob.brain_config.similarity_backends[backend], **settings}.items():
         if _SECRET.search(name) and value:
             reason = reason.replace(str(value), "***")
-    return _LOGIN.sub("***", reason)[:300].rstrip(".")
+    return _LOGIN.sub("***", reason)[:300].rstrip(".?")
 
 
 def _delete(dataset: fo.Dataset, key: str) -> None:
-    """Removes a run and what its backend keeps, as far as the backend still answers."""
+    """Removes a run and what its backend keeps, as far as it may be removed and the backend still answers."""
     if key not in dataset.list_brain_runs():
         return
     try:
         found = dataset.load_brain_results(key)
-        if found is not None:
-            found.cleanup()
+        if found is not None and _is_made(found.config):
+            # PostgreSQL's table would be left, if nobody said so.
+            whole = {"drop_table": True} if "drop_table" in inspect.signature(found.cleanup).parameters else {}
+            found.cleanup(**whole)
     except Exception as error:  # noqa: BLE001 - a database that is gone must not stop a new index
         _logger.warning("What the index %r kept in its database is left there (%s)", key, type(error).__name__)
     dataset.delete_brain_run(key)
+
+
+def _is_made(config: Any) -> bool:
+    """Whether an index has a place that was made for it; one that a person named may hold more than the index."""
+    names = [getattr(config, place, None) for place in _PLACES]
+    prefixes = (_MADE, config.embeddings_field or _MADE)
+    return all(name is None or name.startswith(prefixes) for name in names)

@@ -161,13 +161,17 @@ def test_another_backend_gets_the_vectors_in_blocks(large: fo.Dataset, theirs: s
     assert similar_to(large, KEY, VECTORS[7], k=1).values("id") == [large.values("id")[7]]
 
 
-def test_a_place_that_the_old_index_is_in_is_refused(dataset: fo.Dataset, theirs: str) -> None:
+def test_a_place_that_a_person_named_is_neither_shared_with_the_old_index_nor_removed_with_it(
+    dataset: fo.Dataset, theirs: str
+) -> None:
     index(dataset, "vss", backend=theirs, table_name="reef")
-    with pytest.raises(
-        InvalidOption, match=r"'vss_similarity' is in the table_name 'reef'. Name another one, or leave"
-    ):
+    with pytest.raises(InvalidOption, match=r"'vss_similarity' is in the table_name 'reef'. Name another one, or le"):
         index(dataset, "vss", backend=theirs, table_name="reef")
-    assert dataset.load_brain_results(KEY).total_index_size == 50
+    named = dataset.load_brain_results(KEY)
+    index(dataset, "vss", backend=theirs)
+    unnamed = dataset.load_brain_results(KEY)
+    index(dataset, "vss")
+    assert named._db.list_tables().tables == ["reef"] and unnamed.config.table_name.startswith("fiftyone-")
 
 
 def test_no_secret_is_in_what_a_backend_says() -> None:
