@@ -21,6 +21,8 @@ from fiftyone_tator.sync.progress import Report, Tracker
 
 FIT_AT_MOST = 100_000
 """Of more vectors, so many are fitted, and the others are put into their map."""
+_NEW = "_new"
+"""After the key of a map that is being stored."""
 
 # compute_visualization() would delete the earlier run before it computes, read the vectors slowly through samples, and
 # fit all of them at once. What it makes in the end, a run of the method's own class with its results, is made here of
@@ -77,7 +79,7 @@ def visualize(
 ) -> MapResult:
     """Makes a map of a dataset's embeddings, and takes it for the one that was there under its key.
 
-    Until the new map is there the earlier one stays, whatever happens.
+    Until the new map is stored the earlier one stays, whatever happens.
 
     Args:
         dataset: the dataset
@@ -197,14 +199,16 @@ def _save(dataset: fo.Dataset, key: str, config: Any, reduced: Reduced, ids: Seq
     results = brain.VisualizationResults(
         dataset, config, key, reduced.points, sample_ids=sample_ids, reducer=reduced.reducer
     )
-    # Pickles the reducer, which takes long or fails, while the earlier run is still there.
-    results.serialize()
     method = config.build()
     # Others may have changed the dataset's document in the time that it took.
     dataset.reload()
-    method.register_run(dataset, key)
+    new = f"{key}{_NEW}"
+    method.register_run(dataset, new)
     try:
-        method.save_run_results(dataset, key, results)
+        method.save_run_results(dataset, new, results, cache=False)
     except BaseException:
-        dataset.delete_brain_run(key)
+        dataset.delete_brain_run(new)
         raise
+    if dataset.has_brain_run(key):
+        dataset.delete_brain_run(key)
+    dataset.rename_brain_run(new, key)

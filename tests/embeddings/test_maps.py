@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from bson import ObjectId
 from fiftyone.server.routes.embeddings import OnPlotLoad
+from pymongo.errors import WriteError
 
 from fiftyone_tator.embeddings.embedder import Source
 from fiftyone_tator.embeddings.errors import BadVectors, EmbeddingError, NoEmbeddings, NotInstalled
@@ -164,6 +165,42 @@ def test_until_the_new_map_is_computed_the_earlier_one_stays(stage: str, make: M
     with pytest.raises(Cancelled):
         visualize(dataset, FIELD, method="pca", report=stop)
     assert points(dataset, "fastvss_pca") == earlier
+
+
+@pytest.mark.parametrize("table", ["fs.files", "fs.chunks"])
+def test_a_map_that_cannot_be_stored_leaves_the_earlier_one_and_nothing_half(
+    table: str, make: Make, database: Any
+) -> None:
+    dataset = make(two_groups(6))
+    visualize(dataset, FIELD, method="pca")
+    earlier = points(dataset, "fastvss_pca")
+    add(dataset, two_groups(4, seed=1))
+    database.command("collMod", table, validator={"never": True})
+    try:
+        with pytest.raises(WriteError):
+            visualize(dataset, FIELD, method="pca")
+    finally:
+        database.command("collMod", table, validator={})
+    assert dataset.list_brain_runs() == ["fastvss_pca"]
+    assert points(dataset, "fastvss_pca") == earlier
+    assert visualize(dataset, FIELD, method="pca").samples == 10
+
+
+def test_a_map_that_a_killed_process_was_storing_is_no_hindrance(make: Make) -> None:
+    dataset = make(two_groups(6))
+    visualize(dataset, FIELD, method="pca")
+    dataset.rename_brain_run("fastvss_pca", "fastvss_pca_new")
+    visualize(dataset, FIELD, method="pca")
+    assert dataset.list_brain_runs() == ["fastvss_pca"]
+
+
+def test_the_app_shows_the_new_map_at_once_where_the_operator_ran_in_its_process(make: Make) -> None:
+    dataset = make(two_groups(6))
+    visualize(dataset, FIELD, method="pca")
+    assert plotted(dataset, "fastvss_pca")["index_size"] == 6
+    add(dataset, two_groups(4, seed=1))
+    visualize(dataset, FIELD, method="pca")
+    assert plotted(dataset, "fastvss_pca")["index_size"] == 10
 
 
 def test_maps_of_other_methods_and_keys_stay(make: Make) -> None:
