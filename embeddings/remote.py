@@ -123,7 +123,7 @@ class FastVSSEmbedder:
     @contextmanager
     def _conversation(self) -> Iterator["_Conversation"]:
         """Opens an event loop with connections, and ends all that happens in it."""
-        with start_blocking_portal("asyncio", name="fastvss") as portal:
+        with start_blocking_portal() as portal:
             opened = portal.wrap_async_context_manager(self._opened())
             talk = opened.__enter__()
             try:

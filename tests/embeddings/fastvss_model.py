@@ -4,7 +4,7 @@ import json
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, TypeAlias
 
 import cv2
@@ -108,7 +108,7 @@ def _projection(model: str, dimensions: int) -> Rows:
     return matrix.astype(np.float32)
 
 
-@lru_cache
+@cache
 def _variant(number: int, dimensions: int) -> str:
     return json.dumps(np.random.default_rng(number).normal(size=dimensions).astype(np.float32).tolist())
 

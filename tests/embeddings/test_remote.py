@@ -333,6 +333,20 @@ def test_what_the_callers_pictures_raise_comes_as_it_is(fastvss: FastVSSServer, 
     until(lambda: set(threading.enumerate()) <= before)
 
 
+def test_a_caller_that_stops_midway_leaves_nothing_behind(fastvss: FastVSSServer, crops: Crops, until: Until) -> None:
+    before = set(threading.enumerate())
+
+    def stop() -> None:
+        for _ in FastVSSEmbedder(fastvss.url, "reef", batch_size=3).embed(pictures(crops(60))):
+            raise KeyError("somebody asked the work to stop")
+
+    with pytest.raises(KeyError, match="asked the work to stop") as raised:
+        stop()
+    assert raised.value.__context__ is None
+    until(lambda: set(threading.enumerate()) <= before)
+    until(lambda: not connections(fastvss))
+
+
 def test_connections_are_used_again(fastvss: FastVSSServer, crops: Crops) -> None:
     paths = crops(40)
     gathered(FastVSSEmbedder(fastvss.url, "reef", batch_size=3).embed(pictures(paths)), paths)
