@@ -10,7 +10,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from fiftyone_tator.embeddings.similarity import index
-from fiftyone_tator.operators.embed_result import line_page, similarity_line
+from fiftyone_tator.operators.embed_result import SORTING, line_page, similarity_line
 from fiftyone_tator.operators.embed_run import call, execute, field_of, said
 from fiftyone_tator.operators.form_parts import choice, vector_field
 from fiftyone_tator.operators.running import from_app
@@ -142,8 +142,5 @@ def _there() -> dict[str, tuple[str, str | None]]:
 
 
 def _page(result: Mapping[str, Any]) -> types.Property:
-    lines = [
-        similarity_line(result),
-        "Select a sample and press the button Sort by image similarity: the most similar come first",
-    ]
+    lines = [similarity_line(result), SORTING]
     return line_page("Similarity computed", f"The index {result['key']} is ready", lines)

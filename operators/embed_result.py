@@ -11,6 +11,8 @@ from fiftyone_tator.operators.markdown import plain, table
 from fiftyone_tator.operators.push_result import many
 
 _MOST_FAILURES = 20
+SORTING = "Select a sample, press the button Sort by image similarity, and Show results in the panel that opens"
+"""How the App sorts by similarity."""
 
 
 def embedded_page(result: Mapping[str, Any]) -> types.Property:
@@ -119,7 +121,7 @@ def _next(field: str, made: Mapping[str, Mapping[str, Any]]) -> str:
     if "map" in keys:
         lines.append("Draw around points in the map (Select): the grid shows what they are")
     if "similarity" in keys:
-        lines.append("Select a sample and press the button Sort by image similarity: the most similar come first")
+        lines.append(SORTING)
     else:
         lines.append(f"Compute similarity of {plain(field)}, to sort by it")
     lines.append("Find suspicious labels: what is probably labelled wrong, what is there twice, what fits nowhere")

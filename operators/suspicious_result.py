@@ -66,7 +66,7 @@ def suspicious_page(result: Mapping[str, Any]) -> types.Property:
     def fill(outputs: types.Object) -> None:
         found = sum(finding["count"] for finding in result["findings"])
         view = types.Warning if found else types.Success
-        label = f"{result['dataset']}: {many(found, 'sample')} worth a second look"
+        label = f"{result['dataset']}: {many(found, 'finding')} worth a second look"
         looked = f"{many(result['judged'], 'sample')} were looked at, {result['labelled']:,} of them with a label"
         outputs.view("summary", view(label=label, description=f"{looked}, in {result['seconds']:,.1f} s."))
         for number, finding in enumerate(result["findings"]):
@@ -113,4 +113,4 @@ def _said(each: Mapping[str, Any]) -> str:
         return f"its neighbours are called {each[INSTEAD]}; doubt {each[SUSPICION]:.2f} of 1"
     if OUTLIER in each:
         return f"its neighbours are {each[OUTLIER]:.1f} times as far as theirs are"
-    return f"group {each[GROUP]}; cosine distance {each[DISTANCE_FIELD]:.4f} to the nearest in it"
+    return f"in group {each[GROUP]}; the nearest in it is {each[DISTANCE_FIELD]:.4f} away, by cosine"
