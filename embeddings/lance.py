@@ -103,12 +103,7 @@ class LanceSimilarity(theirs.LanceDBSimilarity):  # type: ignore[misc]
         return LanceSimilarityIndex(samples, self.config, brain_key, backend=self)
 
     def cleanup(self, samples: Any, key: str) -> None:
-        """Removes the table of a run that is deleted, unless it is another dataset's.
-
-        Args:
-            samples: the dataset
-            key: of the run
-        """
+        """Removes the table of a run of ``samples`` that is deleted, unless it is another dataset's."""
         if self.config.owner == _id(samples):
             lancedb.connect(self.config.uri).drop_table(self.config.table_name, ignore_missing=True)
 
@@ -337,20 +332,24 @@ class LanceSimilarityIndex(theirs.LanceDBSimilarityIndex):  # type: ignore[misc]
         total = table.count_rows()
         if not self.has_view:
             return self._search(table, vector, k, exact=k * _SURE > total)
-        column, view = ("sample_id", self.current_sample_ids)
-        if self.config.patches_field is not None:
-            column, view = ("id", self.current_label_ids)
-        if len(view) <= _MOST_BY_NAME:
-            where = next(_named(list(view), size=_MOST_BY_NAME), "false")
+        plain = self.config.patches_field is None and not self.view._is_patches
+        if (self.view.count() if plain else len(self._ids_in_view())) <= _MOST_BY_NAME:
+            where = next(_named(list(self._ids_in_view()), size=_MOST_BY_NAME), "false")
             return self._search(table, vector, k, where=where)
-        # To name so many ids would take longer than to leave out afterwards what is not in the view.
-        inside, reach = pa.array(view), 2 * k
+        # To name so many ids, or to read them all, takes longer than to leave out afterwards what is not in the view.
+        reach = 2 * k
         while True:
             rows = self._search(table, vector, reach, exact=reach * _SURE > total)
-            kept = rows.filter(pc.is_in(rows[column], value_set=inside)).slice(0, k)
+            ask = plain and len(rows) <= _MOST_BY_NAME
+            inside = self.view.select(rows["id"].to_pylist()).values("id") if ask else self._ids_in_view()
+            kept = rows.filter(pc.is_in(rows["id"], value_set=pa.array(inside, pa.string()))).slice(0, k)
             if len(kept) == k or reach >= total:
                 return kept
             reach *= 8
+
+    def _ids_in_view(self) -> Ids:
+        ids: Ids = self.current_sample_ids if self.config.patches_field is None else self.current_label_ids
+        return ids
 
     def _search(self, table: Any, vector: Vectors, k: int, *, exact: bool = True, where: str | None = None) -> Any:
         search = table.search(vector, vector_column_name="vector").distance_type(METRICS[self.config.metric])

@@ -106,7 +106,7 @@ def index(
     config = _config(backend, settings)
     _check_apart(dataset, key, settings)
     if backend == AT_HOME:
-        samples = None
+        samples, count = None, vectors.count()
     wanted = dataset._sample_collection.estimated_document_count() if samples is None else len(samples)
     tracker.stage("Making the similarity index", count, (0.0, 1.0))
     reading = _Reading(lambda: vectors.blocks(samples), tracker)
