@@ -1,7 +1,7 @@
 """From many numbers to two: UMAP, t-SNE and PCA, for few vectors and for more than can be fitted. Knows no dataset."""
 
 import importlib.util
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -19,6 +19,7 @@ FEWEST: Mapping[Method, int] = {"umap": 4, "tsne": 3, "pca": 2}
 """With fewer vectors the method fails, or its map says nothing."""
 _LARGEST = 1e15
 _SMALL_START = 1e-4
+_GATHERED = 20_000
 
 
 class _Parameters(BaseModel):
@@ -132,8 +133,20 @@ def reduce(fitted: Vectors, others: Iterable[Vectors], *, method: Method, seed: 
     if fitted.shape[1] < 2:
         raise BadVectors("The vectors have one number each, which is too few for a map. Embed with another model.")
     points, reducer, used = _METHODS[method](fitted, seed, parameters)
-    blocks = [points, *(reducer.transform(block) for block in others)]
+    blocks = [points, *(reducer.transform(block) for block in _gathered(others))]
     return Reduced(_finite(np.concatenate(blocks).astype(np.float32)), reducer, used)
+
+
+def _gathered(blocks: Iterable[Vectors]) -> Iterator[Vectors]:
+    """Blocks put together; of more than 10,000 vectors UMAP takes fewer rounds, which is twice as fast."""
+    waiting: list[Vectors] = []
+    for block in blocks:
+        waiting.append(block)
+        if sum(map(len, waiting)) >= _GATHERED:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)
 
 
 _Fit: TypeAlias = tuple[Vectors, Any, dict[str, Any]]

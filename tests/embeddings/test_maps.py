@@ -391,6 +391,15 @@ def test_of_many_vectors_some_are_fitted_and_the_others_lie_beside_their_near_du
     assert max(apart) < spread / 3
 
 
+def test_points_come_in_the_order_of_the_vectors_however_they_are_blocked() -> None:
+    fitted, others = two_groups(50), two_groups(45_000, seed=1)
+    options: dict[str, Any] = {"method": "pca", "seed": 1, "parameters": PARAMETERS["pca"]()}
+    whole = reduce(fitted, [others], **options).points
+    assert whole.shape == (45_050, 2)
+    blocks = np.array_split(others, 11)
+    assert reduce(fitted, iter(blocks), **options).points == pytest.approx(whole, abs=1e-4)
+
+
 def test_those_that_were_fitted_come_first_and_are_drawn_by_the_seed(make: Make) -> None:
     dataset = make(two_groups(40))
     drawn = []
