@@ -1,6 +1,6 @@
 """Near-duplicates among very many vectors, without comparing each with each. Knows no dataset.
 
-Of each vector only a sketch of 256 bits is kept: on which sides of 256 random planes it lies. Near vectors have near
+Of each vector only a sketch of 512 bits is kept: on which sides of 512 random planes it lies. Near vectors have near
 sketches; sorted by some of their bytes, in sixteen ways, they come to lie side by side. Only such pairs are measured.
 Equal vectors are always found; of a million, nearly all pairs within a quarter of the usual distance.
 """
@@ -15,12 +15,12 @@ from fiftyone_tator.embeddings.embedder import Vectors
 from fiftyone_tator.embeddings.neighbours import Floats, Numbers
 
 DISTANCE = 0.02
-_BYTES = 32
+_BYTES = 64
 _BITS = 8 * _BYTES
 _SORTS = 16
 _KEY = 8
 _BESIDE = 8
-_SIGMAS = 4
+_SIGMAS = 3
 _MOST = 32  # pairs a sample, after which more of them show nothing new
 _MEASURED = 5_000
 
