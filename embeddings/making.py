@@ -6,12 +6,12 @@ from typing import Any
 import fiftyone as fo
 from bson import ObjectId
 
-from fiftyone_tator.embeddings.errors import EmbeddingError
 from fiftyone_tator.embeddings.maps import visualize
 from fiftyone_tator.embeddings.options import EmbedOptions
 from fiftyone_tator.embeddings.similarity import index
 from fiftyone_tator.embeddings.suggesting import suggest
 from fiftyone_tator.sync.progress import Report
+from fiftyone_tator.tator_client import TatorError
 
 
 def make(
@@ -49,6 +49,6 @@ def make(
     for name, step in steps.items():
         try:
             made[name] = step()
-        except EmbeddingError as problem:
+        except TatorError as problem:
             made[name] = {"problem": str(problem)}
     return made
