@@ -102,6 +102,16 @@ class Faults:
     answers: list[Answer] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A request: its files are names with contents."""
+
+    method: str
+    path: str
+    files: list[tuple[str, bytes]]
+    headers: dict[str, str]
+
+
 @lru_cache
 def _projection(model: str, dimensions: int) -> Rows:
     matrix = np.random.default_rng(zlib.crc32(model.encode())).normal(size=(192, dimensions))

@@ -34,6 +34,7 @@ from fiftyone_tator.tests.embeddings.fastvss_model import (
     Answer,
     Faults,
     Project,
+    Seen,
     files_of,
     instantly,
     neighbours,
@@ -42,16 +43,6 @@ from fiftyone_tator.tests.embeddings.fastvss_model import (
 
 VERSION = "0.15.0"
 JOB_SECONDS, RESULT_SECONDS, SOCKET_SECONDS = 180.0, 500.0, 300.0
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A request: its files are names with contents."""
-
-    method: str
-    path: str
-    files: list[tuple[str, bytes]]
-    headers: dict[str, str]
 
 
 @dataclass
