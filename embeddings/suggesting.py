@@ -128,7 +128,7 @@ def suggest(
     wanted = _wanted(labels, samples)
     track.stage("Suggesting labels", len(wanted), (0.2, 1))
     writer.leave_out("Without an embedding", wanted - labels.keys())
-    for ids, queries in vectors.blocks(None if len(wanted) == len(labels) else sorted(wanted & labels.keys())):
+    for ids, queries in vectors.blocks(None if labels.keys() <= wanted else sorted(wanted & labels.keys())):
         apart = np.array([-1 if labels.get(id) is None else COPY for id in ids], np.float32)
         own = np.array([electorate.places.get(id, -1) for id in ids])
         writer.write(ids, electorate.votes(queries, k, own=own, apart=apart))

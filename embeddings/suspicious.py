@@ -238,7 +238,9 @@ class _Judges:
         self._outlier = Outlying(self._crowd, _REACH, COPY)
 
     def look(self, ids: Sequence[ObjectId], queries: Vectors) -> None:
-        good = np.flatnonzero(np.isfinite(queries).all(axis=1))
+        # One that got its vector since the labels were read waits for the next run.
+        there = np.array([id in self._labels for id in ids])
+        good = np.flatnonzero(there & np.isfinite(queries).all(axis=1))
         ids, queries = [ids[int(row)] for row in good], queries[good]
         own = np.array([self._places.get(id, -1) for id in ids], np.int64)
         near = self._crowd.nearest(queries, max(_VOTERS, _REACH), own=own, apart=COPY)

@@ -131,6 +131,14 @@ def test_samples_without_a_vector_are_left_out_and_named() -> None:
         assert group == {"reason": "Without an embedding", "count": 3, "examples": [str(id) for id in ids[:3]]}
 
 
+def test_as_many_samples_as_have_a_vector_are_not_taken_for_all_of_them() -> None:
+    vectors, truth = blobs(60)
+    with labelled(vectors, names(truth)) as (dataset, ids):
+        dataset._sample_collection.update_many({"_id": {"$in": ids[:3]}}, {"$unset": {FIELD: ""}})
+        assert suggest(dataset, FIELD, samples=ids[:57]).suggested == 54
+        assert predictions(dataset)[0][57:] == [None] * 3
+
+
 def test_what_is_no_field_of_vectors_is_refused_with_those_there_are() -> None:
     with labelled(*numbered(60)) as (dataset, ids):
         with pytest.raises(NoEmbeddings, match=r"'nothing'.*fastvss"):
