@@ -26,7 +26,6 @@ from fiftyone_tator.embeddings.errors import BadVectors, NoEmbeddings, OtherMode
 from fiftyone_tator.sync.documents import EMBEDDING_OF
 
 BLOCK = 5_000
-MOST_DIMENSIONS = 1_536
 _SIGNS = 16
 _CLOSE = 0.1
 
