@@ -41,9 +41,8 @@
     }
 
     useHooks() {
-      const { FIFTYONE_GRID_SPACES_ID } = window.__fos__.constants ?? window.__fos__;
       return {
-        spaces: window.__fosp__.useSpaces(FIFTYONE_GRID_SPACES_ID ?? "fiftyone-spaces").spaces,
+        spaces: window.__fosp__.useSpaces(window.__fos__.constants.FIFTYONE_GRID_SPACES_ID).spaces,
         remember: window.__fosp__.useSetPanelStateById(true),
       };
     }
@@ -70,7 +69,23 @@
     }
   }
 
+  // The App's own operator knows the saved views only that were there when the page came up.
+  class ShowView extends Operator {
+    get config() {
+      return new OperatorConfig({ name: "show_view", label: "Show a saved view", unlisted: true });
+    }
+
+    useHooks() {
+      return { show: window.recoil.useSetRecoilState(window.__fos__.viewName) };
+    }
+
+    async execute({ hooks, params }) {
+      hooks.show(params.slug);
+    }
+  }
+
   registerOperator(OpenUrl, "@tator/sync");
   registerOperator(UpdateSample, "@tator/sync");
   registerOperator(ShowMap, "@tator/sync");
+  registerOperator(ShowView, "@tator/sync");
 })();

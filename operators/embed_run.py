@@ -36,11 +36,12 @@ def said(params: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def samples_of(ctx: Any) -> list[ObjectId] | None:
+def samples_of(ctx: Any, *, narrow: bool = True) -> list[ObjectId] | None:
     """The samples that are meant, each once.
 
     Args:
         ctx: the execution context
+        narrow: whether a selection or a view in the App is meant if nobody chose
 
     Returns:
         their ids; None for the whole dataset
@@ -51,6 +52,8 @@ def samples_of(ctx: Any) -> list[ObjectId] | None:
     """
     if ctx.dataset is None:
         raise NothingToEmbed("No dataset is open. Open one, or name it.")
+    if not narrow and from_app(ctx) and ctx.request_params.get("view_target") is None:
+        return None
     found = target_samples(ctx)
     return None if found is None else list(dict.fromkeys(found))
 

@@ -1,6 +1,6 @@
 """``@tator/sync/find_suspicious``: labels that are probably wrong, samples that are there twice, and outliers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import fiftyone as fo
@@ -13,7 +13,7 @@ from fiftyone_tator.operators.embed_run import call, execute, field_of, said, sa
 from fiftyone_tator.operators.form_parts import vector_field, which_samples
 from fiftyone_tator.operators.hands import GRID
 from fiftyone_tator.operators.running import from_app
-from fiftyone_tator.operators.suspicious_result import first_view, named, suspicious_page
+from fiftyone_tator.operators.suspicious_result import named, show_first, suspicious_page
 from fiftyone_tator.sync.fields import LABEL_FIELD
 from fiftyone_tator.sync.progress import Report
 
@@ -48,7 +48,7 @@ class FindSuspicious(foo.Operator):  # type: ignore[misc]
         """The form."""
         inputs = types.Object()
         if from_app(ctx) and vector_field(inputs, ctx) is not None:
-            which_samples(inputs, ctx, "All that have a vector")
+            which_samples(inputs, ctx, "All that have a vector", narrow=False)
             inputs.float(
                 "percent",
                 default=5.0,
@@ -84,16 +84,10 @@ class FindSuspicious(foo.Operator):  # type: ignore[misc]
             }
             if "percent" in params:
                 options["fraction"] = params["percent"] / 100
-            found = find(ctx.dataset, field_of(ctx), samples=samples_of(ctx), report=report, **options)
+            found = find(ctx.dataset, field_of(ctx), samples=samples_of(ctx, narrow=False), report=report, **options)
             return named(ctx.dataset, found.as_json(), options.get("label_field", LABEL_FIELD))
 
-        def shown(result: dict[str, Any]) -> Iterator[Any]:
-            yield ctx.trigger("reload_dataset")
-            view = first_view(result)
-            if view:
-                yield ctx.trigger("set_view", {"name": view})
-
-        return execute(ctx, TITLE, work, suspicious_page, shown)
+        return execute(ctx, TITLE, work, suspicious_page, lambda result: show_first(ctx, result))
 
     def __call__(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import fiftyone.operators.types as types
+from fiftyone.operators.constants import ViewTarget
 
 from fiftyone_tator.embeddings.vectors import fields_of
 from fiftyone_tator.operators.presets import LOADED
@@ -128,19 +129,21 @@ def vector_field(inputs: types.Object, ctx: Any) -> str | None:
     return str(chosen if chosen in known else first)
 
 
-def which_samples(inputs: types.Object, ctx: Any, what: str) -> tuple[str, bool]:
+def which_samples(inputs: types.Object, ctx: Any, what: str, *, narrow: bool = True) -> tuple[str, bool]:
     """The field for the samples that are meant, hidden where there is no choice.
 
     Args:
         inputs: the form
         ctx: the execution context
         what: what the samples are to the operator, if all are meant
+        narrow: whether a selection, or else a view, is meant until somebody chooses; the whole dataset otherwise
 
     Returns:
         the target that it holds, and whether that is the whole dataset
     """
     target = inputs.view_target(
         ctx,
+        default_target=None if narrow else ViewTarget.DATASET,
         dataset_description=what,
         current_view_description="The samples that are shown",
         selected_samples_label="Selection",

@@ -1,6 +1,6 @@
 """The page that ends a search for suspicious labels: what was found, the worst of it, and the way to the views."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import fiftyone as fo
 import fiftyone.operators.types as types
 from bson import ObjectId
 from fiftyone.core.odm import get_db_conn
+from fiftyone.core.utils import to_slug
 
 from fiftyone_tator.embeddings.suspicious import DISTANCE_FIELD, GROUP, INSTEAD, OUTLIER, SUSPICION
 from fiftyone_tator.operators.embed_run import page
@@ -17,6 +18,8 @@ from fiftyone_tator.operators.push_result import many
 _SHOWN = 3
 """So many of each finding are named; the views hold them all."""
 LABEL, PICTURE = "label", "picture"
+SHOW_VIEW = "@tator/sync/show_view"
+"""Shows a saved view, also one that the App has not heard of; in ``app/operators.js``."""
 MEDIA = "media_name"
 """In a dataset from Tator, the picture that a crop is of."""
 
@@ -47,13 +50,17 @@ def named(dataset: fo.Dataset, result: Mapping[str, Any], label_field: str) -> d
     return {**result, "findings": findings}
 
 
-def first_view(result: Mapping[str, Any]) -> str | None:
-    """The saved view to open: the first that has samples; None if none has.
+def show_first(ctx: Any, result: Mapping[str, Any]) -> Iterator[Any]:
+    """The messages that make the App show the first of the views that has samples.
 
     Args:
+        ctx: the execution context
         result: from :func:`named`
     """
-    return next((str(finding["view"]) for finding in result["findings"] if finding["count"]), None)
+    view = next((finding["view"] for finding in result["findings"] if finding["count"]), None)
+    yield ctx.trigger("reload_dataset")
+    if view is not None:
+        yield ctx.trigger(SHOW_VIEW, {"slug": to_slug(view)})
 
 
 def suspicious_page(result: Mapping[str, Any]) -> types.Property:
@@ -75,8 +82,8 @@ def suspicious_page(result: Mapping[str, Any]) -> types.Property:
                 outputs.btn(
                     f"open_{number}",
                     label=f"Show {plain_view(finding)}",
-                    on_click="set_view",
-                    params={"name": finding["view"]},
+                    on_click=SHOW_VIEW,
+                    params={"slug": to_slug(finding["view"])},
                     variant="outlined",
                 )
         notes = "\n".join(f"- {plain(note)}" for note in result["notes"])

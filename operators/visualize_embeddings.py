@@ -65,7 +65,7 @@ class VisualizeEmbeddings(foo.Operator):  # type: ignore[misc]
 
         def work(report: Report) -> dict[str, Any]:
             params = said(ctx.params)
-            field, samples = field_of(ctx), samples_of(ctx)
+            field, samples = field_of(ctx), samples_of(ctx, narrow=False)
             method = params.get("method", best_map())
             options = {name: params[name] for name in ("brain_key", "seed") if name in params}
             known = PARAMETERS[method].model_fields if method in PARAMETERS else {}
@@ -127,7 +127,7 @@ class VisualizeEmbeddings(foo.Operator):  # type: ignore[misc]
 
 def _fields(inputs: types.Object, ctx: Any, field: str) -> None:
     method = map_field(inputs, "method", ctx.params.get("method"))
-    which_samples(inputs, ctx, "All samples that have a vector")
+    which_samples(inputs, ctx, "All samples that have a vector", narrow=False)
     third = types.View(space=4)
     if method == "umap":
         inputs.int("num_neighbors", default=15, min=2, max=1000, label="Neighbours", view=third)
