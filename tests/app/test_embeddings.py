@@ -187,8 +187,10 @@ def test_the_form_embeds_and_opens_the_map_and_a_lasso_shows_just_what_is_in_it(
     bench.done()
     scene = bench.map("descriptor_pca", MANY)
     assert sum("descriptor" in sample for sample in bench.samples()) == MANY
-    stage = bench.lasso(scene, (0.02, 0.02), (0.4, 0.02), (0.4, 0.98), (0.02, 0.98))
+    with page.expect_response(lambda answer: "Select" in str(asked_for(answer).get("extendedStages"))) as answer:
+        stage = bench.lasso(scene, (0.02, 0.02), (0.4, 0.02), (0.4, 0.98), (0.02, 0.98))
     chosen = set(dict(stage["kwargs"])["sample_ids"])
+    assert {edge["node"]["id"] for edge in answer.value.json()["data"]["samples"]["edges"]} <= chosen
     bench.shows(len(chosen))
     picture("embeddings-map")
     places = bench.points("descriptor_pca")
