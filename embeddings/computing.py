@@ -113,7 +113,8 @@ def compute(
     with embedder:
         record = Record.of(embedder.source, embedder.probe())
         vectors = VectorField(dataset, options.field or record.source.kind)
-        with Lease(get_db_conn(), f"{dataset.name}, field {vectors.name}", purpose="embedding") as lease:
+        key = f"{dataset._doc.id} {vectors.name}"
+        with Lease(get_db_conn(), dataset.name, purpose=f"embedding into {vectors.name}", key=key) as lease:
             _prepare(vectors, record, everything=options.everything, whole=samples is None)
             ids = vectors.wanted(samples, everything=options.everything)
             result = EmbedResult(dataset.name, vectors.name, record.source.label, record.dimensions)

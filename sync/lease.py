@@ -31,11 +31,21 @@ class Lease:
         dataset: the dataset's name
         purpose: what is being done, in words, for example ``importing``
         seconds: how long the lease lasts after its holder stopped renewing it
+        key: what the lease is on, if it is not the dataset, for example one of its fields
     """
 
-    def __init__(self, database: Database[dict[str, Any]], dataset: str, *, purpose: str, seconds: float = 60) -> None:
+    def __init__(
+        self,
+        database: Database[dict[str, Any]],
+        dataset: str,
+        *,
+        purpose: str,
+        seconds: float = 60,
+        key: str | None = None,
+    ) -> None:
         self._leases, self._datasets = database[COLLECTION], database["datasets"]
         self._keys: list[str | ObjectId] = []
+        self._key = key
         self._dataset, self._purpose, self._seconds = dataset, purpose, seconds
         self._token = ObjectId()
         self._stop, self._renewing = threading.Event(), threading.Lock()
@@ -47,7 +57,7 @@ class Lease:
     def __enter__(self) -> "Lease":
         """Takes the lease. Raises :class:`Busy` if somebody else holds it."""
         id = self._id()
-        keys: list[str | ObjectId] = [self._dataset] if id is None else [self._dataset, id]
+        keys: list[str | ObjectId] = [self._key or self._dataset] if id is None else [self._dataset, id]
         for key in keys:
             if not self._take(key):
                 self._give_back()
@@ -66,7 +76,9 @@ class Lease:
         self._give_back()
 
     def _id(self) -> ObjectId | None:
-        """The dataset's id; None if it is not there yet."""
+        """The dataset's id; None if it is not there yet, or the lease is on something else."""
+        if self._key is not None:
+            return None
         found = self._datasets.find_one({"name": self._dataset}, {"_id": True})
         return None if found is None else found["_id"]
 
@@ -162,7 +174,7 @@ class Lease:
     def _holder(self) -> str:
         """Who has the lease now, as a part of a sentence; nothing if nobody has or MongoDB does not say."""
         try:
-            keys = {"$in": [self._dataset, self._id(), *self._keys]}
+            keys = {"$in": [self._key or self._dataset, self._id(), *self._keys]}
             holder = self._leases.find_one({"_id": keys, "token": {"$ne": self._token}})
         except PyMongoError:
             return ""

@@ -224,7 +224,7 @@ def test_a_model_that_changes_meanwhile_ends_the_run_before_its_vectors_are_stor
 
 def test_of_two_runs_on_one_field_the_second_is_told_who_is_there(dataset: fo.Dataset) -> None:
     with (
-        Lease(get_db_conn(), f"{dataset.name}, field descriptor", purpose="embedding"),
+        Lease(get_db_conn(), dataset.name, purpose="embedding", key=f"{dataset._doc.id} descriptor"),
         pytest.raises(Busy, match="Somebody is embedding on dataset"),
     ):
         compute(Colours(), dataset, EmbedOptions())
