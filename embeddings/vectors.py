@@ -5,142 +5,28 @@ directly: ``set_values`` would take four times as long, and would set ``last_mod
 and a vector is none. What made them is in the field's own info, which the App shows and which a clone keeps.
 """
 
-import io
-import struct
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import fiftyone as fo
 import numpy as np
-from bson import Binary, ObjectId
+from bson import ObjectId
 from fiftyone.core.odm import get_db_conn
 from pymongo import UpdateOne
 from pymongo.collection import Collection as Table
 
-from fiftyone_tator.embeddings.embedder import Source, Vectors
+from fiftyone_tator.embeddings.embedder import Vectors
 from fiftyone_tator.embeddings.errors import BadVectors, NoEmbeddings, OtherModel
-from fiftyone_tator.sync.documents import EMBEDDING_OF
+from fiftyone_tator.embeddings.packing import pack, unpack
+from fiftyone_tator.embeddings.record import Record
+from fiftyone_tator.sync.errors import InvalidOption
+from fiftyone_tator.sync.fields import RESERVED
+
+__all__ = ["BLOCK", "Record", "VectorField", "fields_of", "pack", "refresh_held", "still_declared", "unpack"]
 
 BLOCK = 5_000
-_SIGNS = 16
-_CLOSE = 0.1
-
-
-@lru_cache
-def _header(dimensions: int) -> bytes:
-    with io.BytesIO() as file:
-        np.save(file, np.zeros(dimensions, np.float32))
-        return file.getvalue()[: -4 * dimensions]
-
-
-def pack(vector: Vectors) -> Binary:
-    """A vector as FiftyOne stores it; not compressed, since noise does not get smaller, only slower.
-
-    Args:
-        vector: ``D`` numbers
-    """
-    return Binary(zlib.compress(_header(len(vector)) + vector.astype("<f4", copy=False).tobytes(), 0))
-
-
-def unpack(data: bytes) -> Vectors:
-    """A vector as FiftyOne stored it.
-
-    Args:
-        data: from :func:`pack`, or from FiftyOne
-
-    Returns:
-        ``D`` numbers
-
-    Raises:
-        BadVectors: if it is no vector
-    """
-    try:
-        content = zlib.decompress(data)
-        (length,) = struct.unpack_from("<H", content, 8)
-        start = 10 + length
-        count = (len(content) - start) // 4
-        # NumPy parses its header as Python code, which takes longer than all the rest.
-        if content[:start] == _header(count):
-            return np.frombuffer(content, np.float32, offset=start)
-        vector: Vectors = np.load(io.BytesIO(content), allow_pickle=False).astype(np.float32).ravel()
-        return vector
-    except (zlib.error, struct.error, ValueError, OSError) as error:
-        raise BadVectors(f"A stored vector cannot be read: {error}. Compute the embeddings anew.") from None
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What is remembered of a field's vectors.
-
-    Args:
-        source: what made them
-        dimensions: numbers in each
-        signs: the first numbers of the probe's vector at length 1; tells models apart that have as many dimensions
-        made_at: when the first of them was made
-    """
-
-    source: Source
-    dimensions: int
-    signs: tuple[float, ...]
-    made_at: str
-
-    @classmethod
-    def of(cls, source: Source, probe: Vectors) -> "Record":
-        """What to remember.
-
-        Args:
-            source: what makes the vectors
-            probe: from :meth:`fiftyone_tator.embeddings.embedder.Embedder.probe`
-        """
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        return cls(source, len(probe), _signs(probe), now)
-
-    @classmethod
-    def from_info(cls, info: Mapping[str, Any] | None) -> "Record | None":
-        """What a field's info says; None if its vectors are not of our making.
-
-        Args:
-            info: the field's info
-        """
-        if not info or EMBEDDING_OF not in info:
-            return None
-        source = Source(info["kind"], info["model"], info.get("service"), info.get("version"))
-        signs = tuple(float(part) for part in info["signs"].split())
-        return cls(source, int(info["dimensions"]), signs, info["made_at"])
-
-    def as_info(self) -> dict[str, Any]:
-        """The record for a field's info, which the App shows as it is."""
-        said = {key: value for key, value in asdict(self.source).items() if value is not None}
-        signs = " ".join(f"{sign:.5f}" for sign in self.signs)
-        return {
-            EMBEDDING_OF: "filepath",
-            **said,
-            "dimensions": self.dimensions,
-            "made_at": self.made_at,
-            "signs": signs,
-        }
-
-    def matches(self, other: "Record") -> bool:
-        """Whether vectors of two records can stand side by side.
-
-        Args:
-            other: the service may have moved, or be newer; the kind of service, the model and what it says of the probe
-                picture are the same
-        """
-        mine, others = self.source, other.source
-        if (mine.kind, mine.model, self.dimensions) != (others.kind, others.model, other.dimensions):
-            return False
-        one, two = np.array(self.signs), np.array(other.signs)
-        return bool(np.linalg.norm(one - two) <= _CLOSE * max(float(np.linalg.norm(one)), 1e-3))
-
-
-def _signs(probe: Vectors) -> tuple[float, ...]:
-    size = float(np.linalg.norm(probe)) or 1.0
-    return tuple(round(float(part), 5) for part in probe[:_SIGNS] / size)
+_GOES_ON = "everything_from"
+"""In a field's info while all is embedded anew: the first sample that has not been, by id."""
 
 
 class VectorField:
@@ -170,8 +56,14 @@ class VectorField:
         """Refuses a field that holds something else.
 
         Raises:
+            InvalidOption: if a field cannot be called so
             OtherModel: if vectors that we did not make, or something that is no vector, are in it
         """
+        if not self.name.isidentifier() or self.name.startswith("_") or self.name in RESERVED:
+            raise InvalidOption(
+                f"A field for embeddings cannot be called {self.name!r}. Take letters, digits and underscores, a "
+                "letter first, and no name that FiftyOne needs itself."
+            )
         field = self.dataset.get_field(self.name)
         if field is None or self.record is not None:
             return
@@ -195,9 +87,60 @@ class VectorField:
         """How many samples have a vector."""
         return self._samples.count_documents({self.name: {"$ne": None}})
 
+    def check_declared(self, record: Record) -> None:
+        """Sees that the field is still there and still takes these vectors, whoever did what meanwhile.
+
+        Args:
+            record: of the vectors
+
+        Raises:
+            OtherModel: if it was deleted or renamed, or somebody else's vectors are in it now
+        """
+        found = self._declared()
+        known = None if found is None else Record.from_info(found.get("info"))
+        if known is None or known.made_at != record.made_at or known.probe != record.probe:
+            what = "deleted or renamed" if found is None else "given to other vectors"
+            raise OtherModel(f"The field {self.name!r} was {what} meanwhile. Nothing more is written to it.")
+
+    def _declared(self) -> dict[str, Any] | None:
+        """The field as MongoDB has it now."""
+        return _declared(self.dataset, self.name)
+
+    def goes_on_from(self) -> ObjectId | None:
+        """Where embedding everything anew was interrupted: the first sample that it did not come to, by id."""
+        found = (self._declared() or {}).get("info") or {}
+        return ObjectId(found[_GOES_ON]) if _GOES_ON in found else None
+
+    def go_on_from(self, id: ObjectId | None) -> None:
+        """Remembers how far embedding everything anew is.
+
+        Args:
+            id: of the first sample that it has not come to; None once all is done
+        """
+        path = f"sample_fields.$.info.{_GOES_ON}"
+        change = {"$unset": {path: ""}} if id is None else {"$set": {path: str(id)}}
+        where = {"_id": self.dataset._doc.id, "sample_fields.name": self.name}
+        get_db_conn()["datasets"].update_one(where, change)
+
+    def forget_if_gone(self) -> None:
+        """Removes the vectors of a field that somebody deleted: FiftyOne cannot read samples with unknown fields."""
+        if self._declared() is None:
+            self._samples.update_many({self.name: {"$exists": True}}, {"$unset": {self.name: ""}})
+
     def clear(self) -> None:
         """Removes all vectors, and leaves the field."""
         self._samples.update_many({self.name: {"$exists": True}}, {"$unset": {self.name: ""}})
+
+    def present(self, among: Sequence[ObjectId] | None = None) -> int:
+        """How many samples there are.
+
+        Args:
+            among: of these; of all if None
+        """
+        if among is None:
+            return self._samples.count_documents({})
+        blocks = (list(among[start : start + BLOCK]) for start in range(0, len(among), BLOCK))
+        return sum(self._samples.count_documents({"_id": {"$in": block}}) for block in blocks)
 
     def wanted(self, among: Sequence[ObjectId] | None = None, *, everything: bool = False) -> list[ObjectId]:
         """The samples to embed.
@@ -207,11 +150,11 @@ class VectorField:
             everything: also those that have a vector
 
         Returns:
-            their ids
+            their ids, in order where all are meant
         """
         query: dict[str, Any] = {} if everything else {self.name: None}
         if among is None:
-            return [found["_id"] for found in self._samples.find(query, {"_id": True})]
+            return [found["_id"] for found in self._samples.find(query, {"_id": True}).sort("_id", 1)]
         blocks = (list(among[start : start + BLOCK]) for start in range(0, len(among), BLOCK))
         found = (self._samples.find({"_id": {"$in": block}, **query}, {"_id": True}) for block in blocks)
         return [each["_id"] for some in found for each in some]
@@ -320,6 +263,22 @@ class VectorField:
                 "Compute the embeddings first (compute_fastvss_embeddings), or choose more samples."
             )
         return ids, matrix[: len(ids)]
+
+
+def _declared(dataset: fo.Dataset, name: str) -> dict[str, Any] | None:
+    query = {"_id": dataset._doc.id, "sample_fields.name": name}
+    found = get_db_conn()["datasets"].find_one(query, {"sample_fields.$": True})
+    return None if found is None else dict(found["sample_fields"][0])
+
+
+def still_declared(dataset: fo.Dataset, name: str) -> bool:
+    """Whether a dataset has a field now, as MongoDB knows it.
+
+    Args:
+        dataset: the dataset
+        name: of the field
+    """
+    return _declared(dataset, name) is not None
 
 
 def fields_of(dataset: fo.Dataset) -> dict[str, Record]:

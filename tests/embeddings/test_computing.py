@@ -17,7 +17,7 @@ from fiftyone_tator.embeddings.embedder import Embedded, Picture, Source
 from fiftyone_tator.embeddings.errors import BadVectors, NothingToEmbed, OtherModel, ServiceAway
 from fiftyone_tator.embeddings.options import EmbedOptions
 from fiftyone_tator.embeddings.vectors import VectorField
-from fiftyone_tator.sync.errors import Busy
+from fiftyone_tator.sync.errors import Busy, InvalidOption
 from fiftyone_tator.sync.lease import Lease
 from fiftyone_tator.sync.progress import Cancelled, Progress
 
@@ -260,3 +260,89 @@ def test_without_pictures_there_is_a_reason() -> None:
 def test_an_empty_view_has_nothing_to_embed(dataset: fo.Dataset) -> None:
     with pytest.raises(NothingToEmbed, match="There is no sample to embed"):
         compute(Colours(), dataset, EmbedOptions(), samples=[])
+
+
+def test_a_picture_that_changes_while_it_is_embedded_gets_no_vector_of_what_it_was(dataset: fo.Dataset) -> None:
+    path = dataset.first().filepath
+
+    def cut_anew(done: int) -> None:
+        if done == 6:
+            cv2.imwrite(path, np.full((9, 9, 3), 7, np.uint8))
+
+    result = compute(Colours(before=cut_anew), dataset, EmbedOptions())
+    assert (result.embedded, result.failed, list(result.reasons)) == (9, 1, [result.failures[0].reason])
+    assert "its picture changed meanwhile" in result.failures[0].reason
+    assert stored(dataset).keys() == WHOLE.keys() - {"0"}
+    compute(Colours(), dataset, EmbedOptions())
+    assert stored(dataset)["0"] == [7, 7]
+
+
+@pytest.mark.parametrize("away", ["delete", "rename"])
+def test_a_field_that_goes_away_meanwhile_ends_the_run_and_samples_can_still_be_read(
+    dataset: fo.Dataset, away: str
+) -> None:
+    compute(Colours(), dataset, EmbedOptions(), samples=[ObjectId(dataset.first().id)])
+
+    def go(done: int) -> None:
+        if done == 6 and away == "delete":
+            fo.load_dataset(dataset.name).delete_sample_field("descriptor")
+        elif done == 6:
+            fo.load_dataset(dataset.name).rename_sample_field("descriptor", "mine")
+
+    with pytest.raises(OtherModel, match="was deleted or renamed meanwhile"):
+        compute(Colours(before=go), dataset, EmbedOptions())
+    dataset.reload()
+    fo.Sample._clear(dataset._sample_collection_name)
+    assert len([sample.filepath for sample in dataset]) == 10
+    assert dataset._sample_collection.count_documents({"descriptor": {"$exists": True}}) == 0
+
+
+def test_two_models_do_not_mix_when_the_dataset_is_renamed_meanwhile(dataset: fo.Dataset) -> None:
+    other = Colours("shades", dimensions=5)
+
+    def rename(done: int) -> None:
+        if done == 6:
+            dataset.name = f"{dataset.name}-renamed"
+            with pytest.raises(Busy):
+                compute(other, dataset, EmbedOptions(everything=True))
+
+    compute(Colours(before=rename), dataset, EmbedOptions())
+    assert stored(dataset) == WHOLE and other.asked == []
+
+
+def test_embedding_everything_goes_on_where_it_was_interrupted(dataset: fo.Dataset) -> None:
+    compute(Colours(), dataset, EmbedOptions())
+    for number in range(10):
+        cv2.imwrite(dataset.skip(number).first().filepath, np.full((8, 8, 3), 20 * number + 5, np.uint8))
+    with pytest.raises(ServiceAway, match="6 of 10"):
+        compute(Colours(away_after=7), dataset, EmbedOptions(everything=True))
+    again, afterwards = Colours(), Colours()
+    result = compute(again, dataset, EmbedOptions(everything=True))
+    assert (len(again.asked), result.embedded, result.already) == (4, 4, 6)
+    assert stored(dataset) == {key: [value + 5, value + 5] for key, (value, _) in WHOLE.items()}
+    compute(afterwards, dataset, EmbedOptions(everything=True))
+    assert len(afterwards.asked) == 10
+
+
+def test_what_is_remembered_of_the_service_is_renewed_when_everything_is_embedded_anew(dataset: fo.Dataset) -> None:
+    moved = Colours()
+    moved.source = Source("descriptor", "colours", "http://moved", "2")
+    compute(Colours(), dataset, EmbedOptions())
+    compute(moved, dataset, EmbedOptions(everything=True))
+    record = VectorField(dataset, "descriptor").record
+    assert record is not None and record.source == moved.source
+
+
+def test_samples_that_are_not_there_do_not_count_as_embedded_already(dataset: fo.Dataset) -> None:
+    result = compute(Colours(), dataset, EmbedOptions(), samples=[ObjectId(dataset.first().id), ObjectId()])
+    assert (result.embedded, result.already) == (1, 0)
+
+
+@pytest.mark.parametrize("name", ["a.b", "_id", "$x", "x y", "1st", "save", "filepath", "group"])
+def test_a_field_that_fiftyone_could_not_read_is_refused_before_anything_is_embedded(
+    dataset: fo.Dataset, name: str
+) -> None:
+    embedder = Colours()
+    with pytest.raises(InvalidOption, match="cannot be called"):
+        compute(embedder, dataset, EmbedOptions(field=name))
+    assert embedder.asked == [] and len(list(dataset)) == 10

@@ -186,10 +186,25 @@ def test_a_field_of_something_else_is_not_taken(dataset: fo.Dataset) -> None:
     VectorField(dataset, "new").check_free()
 
 
-def test_two_vectors_are_alike_if_they_point_the_same_way() -> None:
+@given(st.integers(128, 1_024), st.integers(0, 2**32 - 1), st.sampled_from(["plain", "sparse", "outlier"]))
+def test_a_sibling_model_is_told_apart_and_the_noise_of_half_floats_is_not(
+    dimensions: int, seed: int, shape: str
+) -> None:
+    some = np.random.default_rng(seed)
+    model, other = some.normal(size=(2, dimensions)).astype(np.float32)
+    if shape == "sparse":
+        model, other = np.maximum(model, 0), np.maximum(other, 0)
+    if shape == "outlier":
+        model[3] = other[3] = 80
+    noisy = (model.astype(np.float16) * np.float16(1.001)).astype(np.float32)
+    sibling = model + 0.3 * other
+    assert alike(model, noisy) and Record.of(SOURCE, model).matches(Record.of(SOURCE, noisy))
+    assert not alike(model, sibling) and not Record.of(SOURCE, model).matches(Record.of(SOURCE, sibling))
+
+
+def test_vectors_of_other_lengths_and_zeros_are_not_alike() -> None:
     one = np.array([1, 2, 3], np.float32)
-    assert alike(one, one * 2 + 0.001)
-    assert not alike(one, one[::-1].copy())
+    assert alike(one, one * 2)
     assert not alike(one, np.ones(2, np.float32))
     assert not alike(one, np.zeros(3, np.float32))
 
