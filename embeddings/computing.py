@@ -22,7 +22,8 @@ from fiftyone.core.odm import get_db_conn
 from fiftyone_tator.embeddings.embedder import Embedded, Embedder, Picture, Vectors
 from fiftyone_tator.embeddings.errors import BadVectors, EmbeddingError, NothingToEmbed, OtherModel
 from fiftyone_tator.embeddings.options import EmbedOptions
-from fiftyone_tator.embeddings.vectors import Record, VectorField, refresh_held
+from fiftyone_tator.embeddings.vectors import Record, VectorField
+from fiftyone_tator.sync.held import refresh_held
 from fiftyone_tator.sync.lease import Lease
 from fiftyone_tator.sync.progress import Report, Tracker
 

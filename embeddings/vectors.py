@@ -22,7 +22,7 @@ from fiftyone_tator.embeddings.record import Record
 from fiftyone_tator.sync.errors import InvalidOption
 from fiftyone_tator.sync.fields import RESERVED
 
-__all__ = ["BLOCK", "Record", "VectorField", "fields_of", "pack", "refresh_held", "still_declared", "unpack"]
+__all__ = ["BLOCK", "Record", "VectorField", "fields_of", "pack", "still_declared", "unpack"]
 
 BLOCK = 5_000
 _GOES_ON = "everything_from"
@@ -293,16 +293,3 @@ def fields_of(dataset: fo.Dataset) -> dict[str, Record]:
     fields = dataset.get_field_schema(ftype=fo.VectorField)
     found = {name: Record.from_info(field.info) for name, field in fields.items()}
     return {name: record for name, record in found.items() if record is not None}
-
-
-def refresh_held(dataset: fo.Dataset) -> None:
-    """Makes samples that this process holds show what was written to MongoDB directly.
-
-    Args:
-        dataset: the dataset
-    """
-    name = dataset._sample_collection_name
-    held = [ObjectId(id) for id in list(fo.Sample._instances.get(name, ()))]
-    there = get_db_conn()[name].find({"_id": {"$in": held}}, {"_id": True})
-    # Reloading one that somebody deleted would fail.
-    fo.Sample._sync_docs(name, [str(found["_id"]) for found in there])

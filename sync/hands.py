@@ -21,6 +21,7 @@ from fiftyone_tator.sync.dataset import CONFLICT_TAG, INFO
 from fiftyone_tator.sync.documents import classification
 from fiftyone_tator.sync.errors import InvalidOption, NotFromTator
 from fiftyone_tator.sync.fields import LABEL_FIELD
+from fiftyone_tator.sync.held import refresh_held
 
 Samples: TypeAlias = fo.Dataset | fo.DatasetView
 Filter = dict[str, Any]
@@ -307,8 +308,7 @@ def _edit(
     edited.same = counts.total() - edited.left_out.total() - edited.changed
     if ids is not None and (gone := len(set(ids)) - counts.total()):
         edited.left_out[_MISSING] += gone
-    # Samples that the caller holds would show, and save, what they held before.
-    fo.Sample._reload_docs(dataset._sample_collection_name, sample_ids=ids)
+    refresh_held(dataset)
     return edited
 
 

@@ -13,6 +13,7 @@ from pymongo import UpdateOne
 from fiftyone_tator.sync.base import BaseRow
 from fiftyone_tator.sync.dataset import CONFLICT_TAG, INFO
 from fiftyone_tator.sync.edits import Edits
+from fiftyone_tator.sync.held import refresh_held
 from fiftyone_tator.sync.lease import Lease
 from fiftyone_tator.sync.mapping import LABEL
 from fiftyone_tator.sync.merging import Merger, news_of
@@ -111,8 +112,7 @@ def revert(dataset: fo.Dataset, among: Collection[ObjectId] | None = None, *, de
     """
     with Lease(get_db_conn(), dataset.name, purpose="reverting"):
         result = _under_lease(dataset, among, deletions=deletions)
-    # Samples that somebody holds would show, and save, what they held before.
-    fo.Sample._reload_docs(dataset._sample_collection_name)
+    refresh_held(dataset)
     dataset.reload()
     return result
 

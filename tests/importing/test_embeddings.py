@@ -8,7 +8,12 @@ import pytest
 from bson import ObjectId
 
 from fiftyone_tator.embeddings.embedder import Source
+from fiftyone_tator.embeddings.maps import visualize
+from fiftyone_tator.embeddings.similarity import index
+from fiftyone_tator.embeddings.suggesting import suggest
+from fiftyone_tator.embeddings.suspicious import find
 from fiftyone_tator.embeddings.vectors import Record, VectorField
+from fiftyone_tator.sync.reverting import revert
 
 Elements = Callable[[Any], list[str]]
 
@@ -19,7 +24,7 @@ def embed(house: Any, name: str = "fastvss") -> VectorField:
     field = VectorField(dataset, name)
     field.declare(Record.of(Source("fastvss", "reef", "http://localhost:8000"), np.ones(4, np.float32)))
     ids = [ObjectId(id) for id in dataset.values("id")]
-    assert field.write(ids, np.ones((len(ids), 4), np.float32)) == len(ids)
+    assert field.write(ids, np.random.default_rng(1).normal(size=(len(ids), 4)).astype(np.float32)) == len(ids)
     return field
 
 
@@ -80,3 +85,48 @@ def test_an_import_without_changes_leaves_samples_with_vectors_as_they_are(villa
     before = village.stored()
     village.run(compare=compare)
     assert village.stored() == before
+
+
+MAKE: dict[str, Callable[[Any], Any]] = {
+    "a map": lambda dataset: visualize(dataset, "fastvss", method="pca"),
+    "an index": lambda dataset: index(dataset, "fastvss"),
+    "suggestions": lambda dataset: suggest(dataset, "fastvss", samples=[ObjectId(id) for id in dataset.values("id")]),
+    "suspicions": lambda dataset: find(dataset, "fastvss"),
+}
+
+
+@pytest.mark.parametrize("made", MAKE)
+def test_what_is_made_of_embeddings_once_or_twice_is_no_edit_that_a_push_would_look_at(village: Any, made: str) -> None:
+    village.run()
+    embed(village)
+    for _ in range(2):
+        MAKE[made](village.dataset())
+        assert village.push().as_json()["looked_at"] == 0
+
+
+def test_what_was_made_of_embeddings_stays_when_an_edit_is_taken_back(village: Any, elements: Elements) -> None:
+    village.run()
+    embed(village)
+    for make in MAKE.values():
+        make(village.dataset())
+    first = elements(village)[0]
+    before = village.sample(first).to_dict()
+    sample = village.sample(first)
+    sample.ground_truth.label = "lobster"
+    sample.save()
+    revert(village.dataset())
+    after = village.sample(first).to_dict()
+    assert after["ground_truth"]["label"] == before["ground_truth"]["label"]
+    kept = {name for name in before if name not in ("last_modified_at", "ground_truth", "tator_modified_at")}
+    assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+
+
+def test_a_clone_that_is_rebuilt_keeps_its_vectors(village: Any, elements: Elements) -> None:
+    village.run()
+    embed(village)
+    village.dataset().clone("village-clone", persistent=True)
+    village.run(dataset_name="village-clone", rebuild=True)
+    clone = village.dataset("village-clone")
+    assert len(clone.exists("fastvss")) == len(elements(village))
+    assert VectorField(clone, "fastvss").record is not None
+    assert village.push(name="village-clone").as_json()["looked_at"] == 0
