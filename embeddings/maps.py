@@ -13,7 +13,17 @@ from fiftyone.brain import visualization as brain
 from fiftyone_tator.embeddings.embedder import Vectors
 from fiftyone_tator.embeddings.errors import EmbeddingError, NoEmbeddings
 from fiftyone_tator.embeddings.options import Method
-from fiftyone_tator.embeddings.reducing import FEWEST, NAMES, PARAMETERS, Reduced, check_installed, reduce, usable
+from fiftyone_tator.embeddings.reducing import (
+    FEWEST,
+    NAMES,
+    PARAMETERS,
+    Parameters,
+    Reduced,
+    check_installed,
+    reduce,
+    usable,
+)
+from fiftyone_tator.embeddings.runs import BOOKS, UNFINISHED, making
 from fiftyone_tator.embeddings.vectors import VectorField
 from fiftyone_tator.sync.errors import InvalidOption
 from fiftyone_tator.sync.options import checked
@@ -21,8 +31,6 @@ from fiftyone_tator.sync.progress import Report, Tracker
 
 FIT_AT_MOST = 100_000
 """Of more vectors, so many are fitted, and the others are put into their map."""
-_NEW = "_new"
-"""After the key of a map that is being stored."""
 
 # compute_visualization() would delete the earlier run before it computes, read the vectors slowly through samples, and
 # fit all of them at once. What it makes in the end, a run of the method's own class with its results, is made here of
@@ -96,6 +104,7 @@ def visualize(
         the result
 
     Raises:
+        Busy: if somebody else is making a map of this key
         InvalidOption: if the method or a parameter does not exist or cannot be so, or the key cannot be used
         NotInstalled: if the method's package is not there
         NoEmbeddings: if there are too few vectors for the method
@@ -107,16 +116,33 @@ def visualize(
         raise InvalidOption(f"There is no method {method!r} for maps. It should be umap, tsne or pca.")
     chosen = checked(PARAMETERS[method], (NAMES[method], parameters or {}))
     check_installed(method)
-    _check_key(dataset, key, method)
-    ids = _with_vectors(dataset, field, samples)
-    _check_count(field, len(ids), method, fit_at_most)
+    with making(dataset, key) as lease:
+        with BOOKS:
+            _check_key(dataset, key, method)
+        ids = _with_vectors(dataset, field, samples)
+        _check_count(field, len(ids), method, fit_at_most)
+        mapped, reduced = _reduced(VectorField(dataset, field), ids, method, chosen, seed, fit_at_most, Tracker(report))
+        lease.check()
+        _save(dataset, key, _config(method, field, seed, reduced.parameters), reduced, mapped)
+    asked = dataset.count() if samples is None else len(set(samples))
+    seconds = time.monotonic() - started
+    return MapResult(key, method, len(mapped), asked - len(mapped), seed, reduced.parameters, seconds)
 
-    tracker = Tracker(report)
+
+def _reduced(
+    vectors: VectorField,
+    ids: list[ObjectId],
+    method: Method,
+    parameters: Parameters,
+    seed: int,
+    fit_at_most: int,
+    tracker: Tracker,
+) -> tuple[list[ObjectId], Reduced]:
+    """The samples that are in the map, and where."""
     tracker.stage("Reading vectors", 0, (0.0, 0.2))
     first, others = _drawn(ids, fit_at_most, seed)
-    vectors = VectorField(dataset, field)
     mapped, fitted = _usable(*vectors.matrix(first))
-    _check_count(field, len(mapped), method, fit_at_most)
+    _check_count(vectors.name, len(mapped), method, fit_at_most)
     tracker.stage(f"Computing the map ({NAMES[method]})", len(others), (0.2, 0.9))
 
     def rest() -> Iterator[Vectors]:
@@ -127,12 +153,9 @@ def visualize(
                 yield rows
             tracker.advance(len(some))
 
-    reduced = reduce(fitted, rest() if others else (), method=method, seed=seed, parameters=chosen)
+    reduced = reduce(fitted, rest() if others else (), method=method, seed=seed, parameters=parameters)
     tracker.stage("Saving", 0, (0.9, 1.0))
-    _save(dataset, key, _config(method, field, seed, reduced.parameters), reduced, mapped)
-    asked = dataset.count() if samples is None else len(set(samples))
-    seconds = time.monotonic() - started
-    return MapResult(key, method, len(mapped), asked - len(mapped), seed, reduced.parameters, seconds)
+    return mapped, reduced
 
 
 def _with_vectors(dataset: fo.Dataset, field: str, samples: Sequence[ObjectId] | None) -> list[ObjectId]:
@@ -200,15 +223,16 @@ def _save(dataset: fo.Dataset, key: str, config: Any, reduced: Reduced, ids: Seq
         dataset, config, key, reduced.points, sample_ids=sample_ids, reducer=reduced.reducer
     )
     method = config.build()
-    # Others may have changed the dataset's document in the time that it took.
-    dataset.reload()
-    new = f"{key}{_NEW}"
-    method.register_run(dataset, new)
-    try:
-        method.save_run_results(dataset, new, results, cache=False)
-    except BaseException:
-        dataset.delete_brain_run(new)
-        raise
-    if dataset.has_brain_run(key):
-        dataset.delete_brain_run(key)
-    dataset.rename_brain_run(new, key)
+    new = key + UNFINISHED
+    with BOOKS:
+        # Others may have changed the dataset's document in the time that it took.
+        dataset.reload()
+        method.register_run(dataset, new)
+        try:
+            method.save_run_results(dataset, new, results, cache=False)
+        except BaseException:
+            dataset.delete_brain_run(new)
+            raise
+        if dataset.has_brain_run(key):
+            dataset.delete_brain_run(key)
+        dataset.rename_brain_run(new, key)

@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any, TypeAlias
 
 import eta.core.utils as etau
@@ -20,9 +19,11 @@ from sklearn.metrics import pairwise_distances
 
 from fiftyone_tator.embeddings.embedder import Vectors
 from fiftyone_tator.embeddings.errors import EmbeddingError, NoEmbeddings, NotInstalled, OtherModel
+from fiftyone_tator.embeddings.runs import BOOKS, UNFINISHED, making
 from fiftyone_tator.embeddings.vectors import VectorField
 from fiftyone_tator.sync.errors import InvalidOption
 from fiftyone_tator.sync.progress import Report, Tracker
+from fiftyone_tator.tator_client import TatorError
 
 AT_HOME = "sklearn"
 OUTGROWS_MEMORY = "lancedb"
@@ -30,7 +31,6 @@ MOST_BYTES_AT_HOME = 1_000_000_000
 
 _PLACES = ("table_name", "collection_name", "index_name")
 _MADE = "fiftyone"
-_UNFINISHED = "_unfinished"
 _OURS = "fiftyone_tator.embeddings.lance.LanceSimilarityConfig"
 _SECRET = re.compile("key|pass|secret|token|string")
 _LOGIN = re.compile(r"(?<=://)[^/@\s]+(?=@)")
@@ -91,6 +91,7 @@ def index(
         what is in the index
 
     Raises:
+        Busy: if somebody else is making an index of this key
         InvalidOption: if the backend, the key or a setting is unknown
         NoEmbeddings: if there are no vectors
         NotInstalled: if the backend needs a package
@@ -102,28 +103,27 @@ def index(
     count = _count(vectors, samples)
     if backend is None:
         backend = _choose(count * _dimensions(vectors, samples) * 4)
-    key = _checked_key(f"{brain_key or field}_similarity")
     config = _config(backend, settings)
-    _check_apart(dataset, key, settings)
     if backend == AT_HOME:
         samples, count = None, vectors.count()
     wanted = dataset._sample_collection.estimated_document_count() if samples is None else len(samples)
-    tracker.stage("Making the similarity index", count, (0.0, 1.0))
-    reading = _Reading(lambda: vectors.blocks(samples), tracker)
-    unfinished = key + _UNFINISHED
-    _delete(dataset, unfinished)
-    try:
-        indexed = _build(dataset, field, unfinished, backend, config, {"metric": metric, **settings}, reading)
-    except BaseException as error:
+    key = f"{brain_key or field}_similarity"
+    with making(dataset, key) as lease:
+        with BOOKS:
+            _check_apart(dataset, key, settings)
+        tracker.stage("Making the similarity index", count, (0.0, 1.0))
+        reading = _Reading(lambda: vectors.blocks(samples), tracker)
+        unfinished = key + UNFINISHED
         _delete(dataset, unfinished)
-        # What stopped the reading comes back from under a backend as an error of its own.
-        if reading.stopped_by is not None:
-            raise reading.stopped_by from None
-        if isinstance(error, EmbeddingError) or not isinstance(error, Exception):
-            raise
-        raise _explained(backend, settings, error) from None
-    _delete(dataset, key)
-    dataset.rename_brain_run(unfinished, key)
+        try:
+            indexed = _build(dataset, field, unfinished, backend, config, {"metric": metric, **settings}, reading)
+            lease.check()
+        except BaseException as error:
+            _delete(dataset, unfinished)
+            raise _reason(error, reading, backend, settings) from error
+        with BOOKS:
+            _delete(dataset, key)
+            dataset.rename_brain_run(unfinished, key)
     return SimilarityResult(key, backend, indexed, max(0, wanted - indexed), round(time.monotonic() - started, 3))
 
 
@@ -223,12 +223,6 @@ def _choose(size: int) -> str:
     )
 
 
-def _checked_key(key: str) -> str:
-    if not key.isidentifier():
-        raise InvalidOption(f"{key!r} cannot be a brain key: use letters, digits and underscores.")
-    return key
-
-
 def _check_apart(dataset: fo.Dataset, key: str, settings: Mapping[str, Any]) -> None:
     """Refuses to put a new index where the old one is, which is removed at the end."""
     if key not in dataset.list_brain_runs():
@@ -267,7 +261,10 @@ def _build(
     settings: Mapping[str, Any],
     blocks: Iterable[Block],
 ) -> int:
-    make = partial(fob.compute_similarity, dataset, brain_key=key, progress=False, **settings)
+    def make(**further: Any) -> Any:
+        with BOOKS:
+            return fob.compute_similarity(dataset, brain_key=key, progress=False, **{**settings, **further})
+
     if backend == AT_HOME:
         # It reads the field itself, without a word; read once before, vectors that do not belong together are told.
         for _ in blocks:
@@ -275,16 +272,25 @@ def _build(
         return int(make(backend=AT_HOME, embeddings=field).total_index_size)
     if backend == OUTGROWS_MEMORY:
         return int(make(backend=config, embeddings=False, embeddings_field=field).fill(blocks))
-    if backend == "pgvector":
-        # It names all indexes of a dataset alike, and PostgreSQL knows each name once.
-        make = partial(make, index_name=settings.get("index_name", f"{_MADE}-{ObjectId()}"))
+    # pgvector names all indexes of a dataset alike, and PostgreSQL knows each name once.
+    named = {"index_name": settings.get("index_name", f"{_MADE}-{ObjectId()}")} if backend == "pgvector" else {}
     # MongoDB indexes a field with a list of numbers, which this fills; all others keep vectors of their own.
     kept = f"{field}_list" if backend == "mongodb" else field
-    found, count = make(backend=backend, embeddings=False, embeddings_field=kept), 0
+    found, count = make(backend=backend, embeddings=False, embeddings_field=kept, **named), 0
     for ids, vectors in blocks:
         found.add_to_index(vectors, list(map(str, ids)))
         count += len(ids)
     return count
+
+
+def _reason(error: BaseException, reading: _Reading, backend: str, settings: Mapping[str, Any]) -> BaseException:
+    """What stopped an index from being made."""
+    # What stopped the reading comes back from under a backend as an error of its own.
+    if reading.stopped_by is not None:
+        return reading.stopped_by
+    if isinstance(error, TatorError) or not isinstance(error, Exception):
+        return error
+    return _explained(backend, settings, error)
 
 
 def _explained(backend: str, settings: Mapping[str, Any], error: Exception) -> EmbeddingError:
@@ -313,17 +319,18 @@ def _plain(backend: str, settings: Mapping[str, Any], error: Exception) -> str:
 
 def _delete(dataset: fo.Dataset, key: str) -> None:
     """Removes a run and what its backend keeps, as far as it may be removed and the backend still answers."""
-    if key not in dataset.list_brain_runs():
-        return
-    try:
-        found = dataset.load_brain_results(key)
-        if found is not None and _is_made(found.config):
-            # PostgreSQL's table would be left, if nobody said so.
-            whole = {"drop_table": True} if "drop_table" in inspect.signature(found.cleanup).parameters else {}
-            found.cleanup(**whole)
-    except Exception as error:  # noqa: BLE001 - a database that is gone must not stop a new index
-        _logger.warning("What the index %r kept in its database is left there (%s)", key, type(error).__name__)
-    dataset.delete_brain_run(key)
+    with BOOKS:
+        if key not in dataset.list_brain_runs():
+            return
+        try:
+            found = dataset.load_brain_results(key)
+            if found is not None and _is_made(found.config):
+                # PostgreSQL's table would be left, if nobody said so.
+                whole = {"drop_table": True} if "drop_table" in inspect.signature(found.cleanup).parameters else {}
+                found.cleanup(**whole)
+        except Exception as error:  # noqa: BLE001 - a database that is gone must not stop a new index
+            _logger.warning("What the index %r kept in its database is left there (%s)", key, type(error).__name__)
+        dataset.delete_brain_run(key)
 
 
 def _is_made(config: Any) -> bool:

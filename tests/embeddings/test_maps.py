@@ -189,7 +189,7 @@ def test_a_map_that_cannot_be_stored_leaves_the_earlier_one_and_nothing_half(
 def test_a_map_that_a_killed_process_was_storing_is_no_hindrance(make: Make) -> None:
     dataset = make(two_groups(6))
     visualize(dataset, FIELD, method="pca")
-    dataset.rename_brain_run("fastvss_pca", "fastvss_pca_new")
+    dataset.rename_brain_run("fastvss_pca", "fastvss_pca_unfinished")
     visualize(dataset, FIELD, method="pca")
     assert dataset.list_brain_runs() == ["fastvss_pca"]
 

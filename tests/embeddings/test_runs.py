@@ -1,0 +1,89 @@
+"""Maps and indexes that several make at a time, and runs that were there before."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+import pytest
+from bson import ObjectId
+
+from fiftyone_tator.embeddings.embedder import Source
+from fiftyone_tator.embeddings.maps import visualize
+from fiftyone_tator.embeddings.similarity import index
+from fiftyone_tator.embeddings.vectors import Record, VectorField
+from fiftyone_tator.sync.errors import Busy
+from fiftyone_tator.sync.progress import Progress
+
+VECTORS = np.random.default_rng(3).normal(2, 1, (40, 8)).astype(np.float32)
+MAKERS: dict[str, Callable[..., Any]] = {
+    "map": lambda dataset, **options: visualize(dataset, "vss", method="pca", **options),
+    "sklearn": lambda dataset, **options: index(dataset, "vss", backend="sklearn", **options),
+    "lancedb": lambda dataset, **options: index(dataset, "vss", backend="lancedb", **options),
+}
+
+
+@pytest.fixture
+def dataset(database: Any) -> Iterator[fo.Dataset]:
+    """Forty samples with a vector."""
+    found = fo.Dataset(persistent=True)
+    found.add_samples([fo.Sample(filepath=f"/nowhere/{number}.jpg") for number in range(len(VECTORS))])
+    field = VectorField(found, "vss")
+    field.declare(Record.of(Source("descriptor", "test"), VECTORS[0]))
+    field.write([ObjectId(id) for id in found.values("id")], VECTORS)
+    yield found
+    found.delete_brain_runs()
+    found.delete()
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_who_makes_what_somebody_is_making_is_told_who_and_the_first_one_ends(dataset: fo.Dataset, name: str) -> None:
+    make, begun, go_on = MAKERS[name], threading.Event(), threading.Event()
+
+    def report(progress: Progress) -> None:
+        begun.set()
+        assert go_on.wait(60)
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(make, dataset, report=report)
+        assert begun.wait(60)
+        try:
+            with pytest.raises(Busy, match=r"Somebody is making vss_\w+ on dataset .* \(process \d+ on"):
+                make(dataset)
+        finally:
+            go_on.set()
+        made = first.result()
+    assert dataset.list_brain_runs() == [made.key]
+    assert make(dataset).samples == 40
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_of_several_who_make_the_same_over_and_over_each_succeeds_or_is_told(dataset: fo.Dataset, name: str) -> None:
+    def many() -> list[str]:
+        ends = []
+        for _ in range(8):
+            try:
+                ends.append(MAKERS[name](dataset).key)
+            except Busy:
+                ends.append("busy")
+        return ends
+
+    with ThreadPoolExecutor(2) as pool:
+        ends = [end for one in [pool.submit(many), pool.submit(many)] for end in one.result()]
+    (key,) = set(ends) - {"busy"}
+    dataset.reload()
+    assert dataset.list_brain_runs() == [key]
+    assert dataset.load_brain_results(key).total_index_size == 40
+
+
+def test_several_make_different_things_of_a_dataset_at_once(dataset: fo.Dataset) -> None:
+    def many(name: str) -> list[str]:
+        return [MAKERS[name](dataset, brain_key=name).key for _ in range(6)]
+
+    with ThreadPoolExecutor(3) as pool:
+        keys = {key for keys in pool.map(many, MAKERS) for key in keys}
+    dataset.reload()
+    assert sorted(keys) == dataset.list_brain_runs() == ["lancedb_similarity", "map_pca", "sklearn_similarity"]
+    assert [dataset.load_brain_results(key).total_index_size for key in keys] == [40] * 3
