@@ -121,12 +121,14 @@ def test_what_was_made_of_embeddings_stays_when_an_edit_is_taken_back(village: A
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
 
 
-def test_a_clone_that_is_rebuilt_keeps_its_vectors(village: Any, elements: Elements) -> None:
+def test_a_clone_that_is_rebuilt_gets_crops_of_its_own_and_wants_vectors_of_them(
+    village: Any, elements: Elements
+) -> None:
     village.run()
     embed(village)
     village.dataset().clone("village-clone", persistent=True)
     village.run(dataset_name="village-clone", rebuild=True)
-    clone = village.dataset("village-clone")
-    assert len(clone.exists("fastvss")) == len(elements(village))
-    assert VectorField(clone, "fastvss").record is not None
-    assert village.push(name="village-clone").as_json()["looked_at"] == 0
+    field = VectorField(village.dataset("village-clone"), "fastvss")
+    assert field.record is not None
+    assert len(field.wanted()) == len(elements(village))
+    assert with_vector(village) == set(elements(village))
