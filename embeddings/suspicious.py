@@ -11,36 +11,21 @@ from dataclasses import field as default
 from typing import Any
 
 import fiftyone as fo
-import numpy as np
 from bson import ObjectId
 
-from fiftyone_tator.embeddings.duplicates import DISTANCE, Groups, Sketches, join, measure
-from fiftyone_tator.embeddings.embedder import Vectors
-from fiftyone_tator.embeddings.errors import NoEmbeddings, NoLabels
+from fiftyone_tator.embeddings.duplicates import DISTANCE
+from fiftyone_tator.embeddings.errors import NoEmbeddings
 from fiftyone_tator.embeddings.findings import Findings, open_vectors
-from fiftyone_tator.embeddings.neighbours import COPY, REFERENCES, Neighbours, Numbers, representatives
-from fiftyone_tator.embeddings.scores import LabelDoubts, Outlying
-from fiftyone_tator.embeddings.suggesting import Electorate
-from fiftyone_tator.embeddings.vectors import VectorField
+from fiftyone_tator.embeddings.judging import DISTANCE_FIELD, FIELDS, GROUP, INSTEAD, OUTLIER, SUSPICION, Judges
+from fiftyone_tator.embeddings.neighbours import REFERENCES
 from fiftyone_tator.sync.errors import InvalidOption
 from fiftyone_tator.sync.fields import LABEL_FIELD
 from fiftyone_tator.sync.progress import Report, Tracker
 from fiftyone_tator.sync.results import Tally
 
-SUSPICION, INSTEAD, OUTLIER, GROUP, DISTANCE_FIELD = FIELDS = (
-    "suspicion",
-    "suspicion_label",
-    "outlier",
-    "duplicate_group",
-    "duplicate_distance",
-)
 WRONG, DUPLICATES, OUTLIERS = VIEWS = ("Likely wrong labels", "Near-duplicates", "Outliers")
 FRACTION = 0.05
-DOUBTFUL = 0.5
-"""From here on a label is doubtful: it has half the votes that are usual for it, or fewer."""
-FAR_OUT = 1.5
-"""From here on a sample is an outlier: its neighbours are so many times as far as theirs are."""
-_VOTERS, _REACH, _FEWEST, _FIRST = 30, 10, 3, 10
+_FEWEST, _FIRST = 3, 10
 _KINDS: dict[str, tuple[type[fo.Field], str]] = {
     SUSPICION: (fo.FloatField, "How doubtful the label is, by what near samples are called"),
     INSTEAD: (fo.StringField, "What near samples are called, where the label is doubtful"),
@@ -170,7 +155,7 @@ def find(
     if samples is not None:
         result.left_out.add("Without an embedding", map(str, sorted(set(samples) - judged)))
     track.stage("Comparing with each other", 0, (0.05, 0.2))
-    judges = _Judges(vectors, labels, references, seed, result.notes)
+    judges = Judges(vectors, labels, references, seed, result.notes)
     track.stage("Looking at samples", len(judged), (0.2, 0.8))
     for ids, queries in vectors.blocks(None if samples is None else sorted(judged)):
         judges.look(ids, queries)
@@ -189,137 +174,12 @@ def find(
     return result
 
 
-_Found = tuple[dict[ObjectId, dict[str, Any]], int]
-"""What to write, worst first, and how many deserved it."""
-
-
 def _first(values: Mapping[ObjectId, Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{"sample": str(id), **said} for id, said in list(values.items())[:_FIRST]]
 
 
 def _values(findings: Findings, within: str | None) -> Mapping[ObjectId, Any]:
     return {} if within is None or findings.dataset.get_field(within) is None else findings.values(within)
-
-
-class _Judges:
-    """Looks at samples block by block, and remembers a few numbers of each."""
-
-    def __init__(
-        self,
-        vectors: VectorField,
-        labels: Mapping[ObjectId, str | None],
-        most: int,
-        seed: int,
-        notes: list[str],
-    ) -> None:
-        self._labels, self._seed = labels, seed
-        self._ids: list[ObjectId] = []
-        self._doubts: list[Any] = []
-        self._instead: list[Any] = []
-        self._outlying: list[Any] = []
-        self._sketches: Sketches | None = None
-        self._electorate: Electorate | None = None
-        try:
-            electorate = self._electorate = Electorate.of(vectors, labels, most=most, seed=seed)
-            near = electorate.neighbours.nearest(None, _VOTERS, apart=COPY)
-            self._doubter = LabelDoubts(electorate.labels, near, len(electorate.names))
-            self._numbers = {name: number for number, name in enumerate(electorate.names)}
-        except NoLabels as reason:
-            notes.append(f"Wrong labels were not looked for. {reason}")
-        if self._electorate is not None and None not in labels.values():
-            self._crowd, self._places = self._electorate.neighbours, self._electorate.places
-        else:
-            every = list(labels)
-            chosen = [every[place] for place in representatives([labels[id] for id in every], most, seed=seed)]
-            ids, matrix = vectors.matrix(chosen)
-            good = np.flatnonzero(np.isfinite(matrix).all(axis=1))
-            self._crowd = Neighbours(matrix[good])
-            self._places = {ids[place]: number for number, place in enumerate(good)}
-        self._outlier = Outlying(self._crowd, _REACH, COPY)
-
-    def look(self, ids: Sequence[ObjectId], queries: Vectors) -> None:
-        # One that got its vector since the labels were read waits for the next run.
-        there = np.array([id in self._labels for id in ids])
-        good = np.flatnonzero(there & np.isfinite(queries).all(axis=1))
-        ids, queries = [ids[int(row)] for row in good], queries[good]
-        own = np.array([self._places.get(id, -1) for id in ids], np.int64)
-        near = self._crowd.nearest(queries, max(_VOTERS, _REACH), own=own, apart=COPY)
-        self._outlying.append(self._outlier.judge(near))
-        doubts, instead = np.zeros(len(ids), np.float32), np.full(len(ids), -1)
-        if self._electorate is not None:
-            rows = np.flatnonzero([self._labels[id] is not None for id in ids])
-            known = [id for id in ids if self._labels[id] is not None]
-            voters = self._electorate.neighbours
-            if voters is not self._crowd:
-                places = np.array([self._electorate.places.get(id, -1) for id in known], np.int64)
-                near = voters.nearest(queries[rows], _VOTERS, own=places, apart=COPY)
-            given = np.array([self._numbers[str(self._labels[id])] for id in known], np.int64)
-            doubts[rows], instead[rows] = self._doubter.judge(given, near)
-        self._doubts.append(doubts)
-        self._instead.append(instead)
-        self._ids += ids
-        if self._sketches is None:
-            self._sketches = Sketches(queries.shape[1], seed=self._seed)
-        self._sketches.add(self._crowd.directions(queries))
-
-    def wrong(self, most: int) -> _Found:
-        doubts, instead = _joined(self._doubts), _joined(self._instead)
-        chosen, count = _worst(doubts, DOUBTFUL, most)
-        names = self._electorate.names if self._electorate else []
-        return {
-            self._ids[place]: {SUSPICION: float(doubts[place]), INSTEAD: names[int(instead[place])]}
-            for place in chosen
-        }, count  # fmt: skip
-
-    def outliers(self, most: int) -> _Found:
-        outlying = _joined(self._outlying)
-        chosen, count = _worst(outlying, FAR_OUT, most)
-        return {self._ids[place]: {OUTLIER: float(outlying[place])} for place in chosen}, count
-
-    def duplicates(self, vectors: VectorField, distance: float, values: Mapping[ObjectId, Any]) -> Groups:
-        pairs = np.empty((0, 2), np.int64) if self._sketches is None else self._sketches.candidates(distance)
-        if values:
-            kinds = np.unique([repr(values.get(id)) for id in self._ids], return_inverse=True)[1]
-            pairs = pairs[kinds[pairs[:, 0]] == kinds[pairs[:, 1]]]
-
-        def directions(numbers: Numbers) -> Vectors:
-            wanted = [self._ids[number] for number in numbers]
-            places = {id: place for place, id in enumerate(wanted)}
-            rows = np.zeros((len(wanted), len(self._crowd.centre)), np.float32)
-            for ids, block in vectors.blocks(wanted):
-                rows[[places[id] for id in ids]] = self._crowd.directions(block)
-            return rows
-
-        distances = measure(pairs, directions)
-        near = distances <= distance
-        return join(pairs[near], distances[near])
-
-    def grouped(self, groups: Groups) -> _Found:
-        """Numbers the groups: those whose labels disagree first, then the closest."""
-        members: dict[int, list[int]] = {}
-        for row, group in enumerate(groups.group):
-            members.setdefault(int(group), []).append(row)
-        ordered = sorted(members.values(), key=lambda rows: self._urgency(groups, rows))
-        found = {
-            self._ids[int(groups.members[row])]: {GROUP: number, DISTANCE_FIELD: float(groups.distances[row])}
-            for number, rows in enumerate(ordered, 1)
-            for row in sorted(rows, key=lambda row: float(groups.distances[row]))
-        }
-        return found, len(found)
-
-    def _urgency(self, groups: Groups, rows: Sequence[int]) -> tuple[bool, float]:
-        said = {self._labels[self._ids[int(groups.members[row])]] for row in rows} - {None}
-        return len(said) < 2, float(groups.distances[rows].min())
-
-
-def _joined(parts: Sequence[Any]) -> Any:
-    return np.concatenate(parts) if parts else np.empty(0)
-
-
-def _worst(scores: Any, least: float, most: int) -> tuple[list[int], int]:
-    order = np.argsort(-scores, kind="stable")
-    count = int((scores >= least).sum())
-    return [int(place) for place in order[: min(most, count)]], count
 
 
 class _Views:

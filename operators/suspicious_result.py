@@ -10,7 +10,7 @@ from bson import ObjectId
 from fiftyone.core.odm import get_db_conn
 from fiftyone.core.utils import to_slug
 
-from fiftyone_tator.embeddings.suspicious import DISTANCE_FIELD, GROUP, INSTEAD, OUTLIER, SUSPICION
+from fiftyone_tator.embeddings.judging import DISTANCE_FIELD, GROUP, INSTEAD, OUTLIER, SUSPICION
 from fiftyone_tator.operators.embed_run import page
 from fiftyone_tator.operators.markdown import plain, reasons, table
 from fiftyone_tator.operators.push_result import many

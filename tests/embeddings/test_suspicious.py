@@ -15,9 +15,10 @@ from PIL import Image
 from fiftyone_tator.embeddings.duplicates import Sketches, join, measure
 from fiftyone_tator.embeddings.embedder import Picture
 from fiftyone_tator.embeddings.errors import NoEmbeddings
+from fiftyone_tator.embeddings.judging import FIELDS
 from fiftyone_tator.embeddings.local import DescriptorEmbedder
 from fiftyone_tator.embeddings.neighbours import Neighbours
-from fiftyone_tator.embeddings.suspicious import FIELDS, VIEWS, find
+from fiftyone_tator.embeddings.suspicious import VIEWS, find
 from fiftyone_tator.embeddings.vectors import VectorField
 from fiftyone_tator.sync.errors import InvalidOption
 from fiftyone_tator.tests.embeddings.labelled import FIELD, blobs, flipped, labelled, names

@@ -1,0 +1,146 @@
+"""Suggestions as they are written to samples, and what is told of them."""
+
+import time
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from dataclasses import field as default
+from typing import Any
+
+import fiftyone as fo
+from bson import ObjectId
+
+from fiftyone_tator.embeddings.findings import Findings
+from fiftyone_tator.embeddings.votes import LEAST, Calibration, Votes
+from fiftyone_tator.sync.documents import classification
+from fiftyone_tator.sync.mapping import CONFIDENCE, LABEL
+from fiftyone_tator.sync.results import Tally
+
+FIELDS = ("top1_prediction", "top2_prediction")
+_DESCRIPTIONS = ("What the nearest labelled samples are called", "What else near labelled samples are called")
+
+
+@dataclass(slots=True)
+class SuggestionResult:
+    """What was suggested.
+
+    Args:
+        dataset: the dataset's name
+        fields: where the suggestions are
+        labelled: samples with a label
+        suggested: samples that got a suggestion
+        calibrated_on: labelled samples that the confidence was measured on; 0 if they were too few, and the confidence
+            is the share of the neighbours that agree
+        accuracy: how often the first suggestion was right for labelled samples; None if none was tried
+        seconds: how long it took
+        left_out: samples without a suggestion, and why
+        notes: what else there is to know
+    """
+
+    dataset: str
+    fields: tuple[str, str] = FIELDS
+    labelled: int = 0
+    suggested: int = 0
+    calibrated_on: int = 0
+    accuracy: float | None = None
+    seconds: float = 0.0
+    left_out: Tally = default(default_factory=Tally)
+    notes: list[str] = default(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as a plain document, as the operator returns it."""
+        return {
+            "dataset": self.dataset,
+            "fields": list(self.fields),
+            "labelled": self.labelled,
+            "suggested": self.suggested,
+            "calibrated_on": self.calibrated_on,
+            "accuracy": None if self.accuracy is None else round(self.accuracy, 3),
+            "seconds": round(self.seconds, 2),
+            "left_out": self.left_out.as_json(),
+            "notes": list(self.notes),
+        }
+
+
+class SuggestionWriter:
+    """Writes suggestions, and says what was written.
+
+    Args:
+        dataset: the dataset
+        label_field: holds the labels
+        unlabelled: labels that stand for none
+        fields: where the best and the second best suggestion go
+
+    Raises:
+        InvalidOption: if a field cannot be used
+    """
+
+    def __init__(
+        self, dataset: fo.Dataset, label_field: str, unlabelled: Collection[str], fields: tuple[str, str]
+    ) -> None:
+        self.findings = Findings(dataset, label_field, unlabelled)
+        self._result = SuggestionResult(dataset.name, fields)
+        for name, description in zip(fields, _DESCRIPTIONS, strict=True):
+            self.findings.declare(
+                name, fo.EmbeddedDocumentField, description, embedded_doc_type=fo.Classification
+            )  # fmt: skip
+
+    def begin(self, names: Sequence[str], calibration: Calibration, labelled: int) -> None:
+        """Says what is known before anything is suggested.
+
+        Args:
+            names: of the labels, by number; may grow
+            calibration: how often votes are right
+            labelled: samples with a label
+        """
+        self._names, self._calibration = names, calibration
+        result = self._result
+        result.labelled, result.calibrated_on, result.accuracy = labelled, calibration.samples, calibration.accuracy
+        if not calibration.samples:
+            result.notes.append(
+                f"Only {calibration.tried} labelled samples could be tried, and the confidence is measured on {LEAST} "
+                "or more: it is the share of the neighbours that agree, which tends to be too low or too high."
+            )
+
+    def leave_out(self, reason: str, ids: Iterable[ObjectId]) -> None:
+        """Notes samples that get no suggestion.
+
+        Args:
+            reason: why
+            ids: of the samples
+        """
+        self._result.left_out.add(reason, map(str, sorted(ids)))
+
+    def write(self, ids: Sequence[ObjectId], votes: Votes) -> None:
+        """Writes what some samples are called.
+
+        Args:
+            ids: of the samples
+            votes: on each
+        """
+        first, second = self._calibration.confidences(votes)
+        best, other = self._result.fields
+        values = {
+            id: {best: self._label(votes.first[row], first[row]), other: self._label(votes.second[row], second[row])}
+            for row, id in enumerate(ids)
+            if votes.first[row] >= 0
+        }
+        self._result.suggested += self.findings.write(values)
+        self.leave_out("Without a neighbour that is no copy", [id for id in ids if id not in values])
+
+    def _label(self, number: int, confidence: float) -> dict[str, Any] | None:
+        if number < 0:
+            return None
+        return classification({LABEL: self._names[number], CONFIDENCE: round(float(confidence), 4)})
+
+    def end(self, started: float) -> SuggestionResult:
+        """Ends the work.
+
+        Args:
+            started: when it began, by :func:`time.monotonic`
+
+        Returns:
+            what was suggested
+        """
+        self.findings.done()
+        self._result.seconds = time.monotonic() - started
+        return self._result
