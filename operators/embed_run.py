@@ -152,6 +152,10 @@ def call(
     Raises:
         OperatorFailed: if it fails in a way that is explained
     """
+    if not isinstance(dataset, fo.Dataset):
+        raise OperatorFailed(f"{operator.config.label} takes a dataset; give a view of it as view=.")
+    if view is not None and view._root_dataset.name != dataset.name:
+        raise OperatorFailed(f"The view is of dataset {view._root_dataset.name!r}, not of {dataset.name!r}.")
     target = ViewTarget.DATASET if view is None else ViewTarget.CURRENT_VIEW
     ctx = {
         "dataset": dataset,
