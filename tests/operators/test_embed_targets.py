@@ -8,7 +8,7 @@ import pytest
 
 from fiftyone_tator.operators.running import OperatorFailed
 
-OPERATORS = "compute_fastvss_embeddings visualize_embeddings compute_similarity suggest_labels find_suspicious".split()
+OPERATORS = "compute_fastvss_embeddings visualize_embeddings suggest_labels find_suspicious".split()
 
 
 @pytest.fixture
