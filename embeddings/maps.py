@@ -23,7 +23,7 @@ from fiftyone_tator.embeddings.reducing import (
     reduce,
     usable,
 )
-from fiftyone_tator.embeddings.runs import BOOKS, UNFINISHED, making
+from fiftyone_tator.embeddings.runs import BOOKS, UNFINISHED, check_replaceable, making
 from fiftyone_tator.embeddings.vectors import VectorField
 from fiftyone_tator.sync.errors import InvalidOption
 from fiftyone_tator.sync.options import checked
@@ -105,7 +105,7 @@ def visualize(
 
     Raises:
         Busy: if somebody else is making a map of this key
-        InvalidOption: if the method or a parameter does not exist or cannot be so, or the key cannot be used
+        InvalidOption: if the method or a parameter does not exist or cannot be so, or the key is taken by another run
         NotInstalled: if the method's package is not there
         NoEmbeddings: if there are too few vectors for the method
         EmbeddingError: if there are too many for t-SNE, or they are no vectors
@@ -117,8 +117,7 @@ def visualize(
     chosen = checked(PARAMETERS[method], (NAMES[method], parameters or {}))
     check_installed(method)
     with making(dataset, key) as lease:
-        with BOOKS:
-            _check_key(dataset, key, method)
+        check_replaceable(dataset, key, "visualization", fields=[field], method=method)
         ids = _with_vectors(dataset, field, samples)
         _check_count(field, len(ids), method, fit_at_most)
         mapped, reduced = _reduced(VectorField(dataset, field), ids, method, chosen, seed, fit_at_most, Tracker(report))
@@ -205,13 +204,6 @@ def _usable(ids: list[ObjectId], vectors: Vectors) -> tuple[list[ObjectId], Vect
 def _config(method: Method, field: str, seed: int, parameters: Mapping[str, Any]) -> Any:
     quiet = {} if method == "pca" else {"verbose": False}
     return _CONFIGS[method](embeddings_field=field, seed=seed, **parameters, **quiet)
-
-
-def _check_key(dataset: fo.Dataset, key: str, method: Method) -> None:
-    try:
-        _CONFIGS[method]().build().validate_run(dataset, key)
-    except ValueError as error:
-        raise InvalidOption(f"The map cannot have the key {key!r}: {error}. Choose another brain_key.") from None
 
 
 def _save(dataset: fo.Dataset, key: str, config: Any, reduced: Reduced, ids: Sequence[ObjectId]) -> None:

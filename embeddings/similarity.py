@@ -19,7 +19,7 @@ from sklearn.metrics import pairwise_distances
 
 from fiftyone_tator.embeddings.embedder import Vectors
 from fiftyone_tator.embeddings.errors import EmbeddingError, NoEmbeddings, NotInstalled, OtherModel
-from fiftyone_tator.embeddings.runs import BOOKS, UNFINISHED, making
+from fiftyone_tator.embeddings.runs import BOOKS, UNFINISHED, check_replaceable, making
 from fiftyone_tator.embeddings.vectors import VectorField
 from fiftyone_tator.sync.errors import InvalidOption
 from fiftyone_tator.sync.progress import Report, Tracker
@@ -92,7 +92,7 @@ def index(
 
     Raises:
         Busy: if somebody else is making an index of this key
-        InvalidOption: if the backend, the key or a setting is unknown
+        InvalidOption: if the backend or a setting is unknown, or the key is taken by another run
         NoEmbeddings: if there are no vectors
         NotInstalled: if the backend needs a package
         EmbeddingError: if the backend cannot be reached, or refuses
@@ -109,6 +109,7 @@ def index(
     wanted = dataset._sample_collection.estimated_document_count() if samples is None else len(samples)
     key = f"{brain_key or field}_similarity"
     with making(dataset, key) as lease:
+        check_replaceable(dataset, key, "similarity", fields=[field, _listed(field)])
         with BOOKS:
             _check_apart(dataset, key, settings)
         tracker.stage("Making the similarity index", count, (0.0, 1.0))
@@ -274,13 +275,17 @@ def _build(
         return int(make(backend=config, embeddings=False, embeddings_field=field).fill(blocks))
     # pgvector names all indexes of a dataset alike, and PostgreSQL knows each name once.
     named = {"index_name": settings.get("index_name", f"{_MADE}-{ObjectId()}")} if backend == "pgvector" else {}
-    # MongoDB indexes a field with a list of numbers, which this fills; all others keep vectors of their own.
-    kept = f"{field}_list" if backend == "mongodb" else field
+    kept = _listed(field) if backend == "mongodb" else field
     found, count = make(backend=backend, embeddings=False, embeddings_field=kept, **named), 0
     for ids, vectors in blocks:
         found.add_to_index(vectors, list(map(str, ids)))
         count += len(ids)
     return count
+
+
+def _listed(field: str) -> str:
+    """The field that MongoDB indexes: its list of numbers is filled here; all others keep vectors of their own."""
+    return f"{field}_list"
 
 
 def _reason(error: BaseException, reading: _Reading, backend: str, settings: Mapping[str, Any]) -> BaseException:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import fiftyone as fo
+import fiftyone.brain as fob
 import numpy as np
 import pytest
 from bson import ObjectId
@@ -14,7 +15,7 @@ from fiftyone_tator.embeddings.embedder import Source
 from fiftyone_tator.embeddings.maps import visualize
 from fiftyone_tator.embeddings.similarity import index
 from fiftyone_tator.embeddings.vectors import Record, VectorField
-from fiftyone_tator.sync.errors import Busy
+from fiftyone_tator.sync.errors import Busy, InvalidOption
 from fiftyone_tator.sync.progress import Progress
 
 VECTORS = np.random.default_rng(3).normal(2, 1, (40, 8)).astype(np.float32)
@@ -87,3 +88,35 @@ def test_several_make_different_things_of_a_dataset_at_once(dataset: fo.Dataset)
     dataset.reload()
     assert sorted(keys) == dataset.list_brain_runs() == ["lancedb_similarity", "map_pca", "sklearn_similarity"]
     assert [dataset.load_brain_results(key).total_index_size for key in keys] == [40] * 3
+
+
+@pytest.mark.parametrize("ending", ["", "_unfinished"])
+@pytest.mark.parametrize(("name", "key"), [("map", "mine_pca"), ("sklearn", "mine_similarity")])
+def test_a_run_of_other_vectors_is_neither_replaced_nor_taken_for_remains(
+    dataset: fo.Dataset, name: str, key: str, ending: str
+) -> None:
+    theirs = key + ending
+    dataset.add_sample_field("others", fo.VectorField)
+    dataset.set_values("others", list(VECTORS))
+    fob.compute_visualization(dataset, embeddings="others", method="pca", brain_key=theirs)
+    before = dataset.load_brain_results(theirs).points.tolist()
+    with pytest.raises(InvalidOption, match=rf"'{theirs}' is taken by another run \(visualization by pca of"):
+        MAKERS[name](dataset, brain_key="mine")
+    dataset.clear_cache()
+    dataset.reload()
+    assert dataset.list_brain_runs() == [theirs]
+    assert dataset.load_brain_results(theirs).points.tolist() == before
+
+
+def test_an_index_of_the_same_vectors_does_not_take_the_place_of_a_map(dataset: fo.Dataset) -> None:
+    fob.compute_visualization(dataset, embeddings="vss", method="pca", brain_key="mine_similarity")
+    with pytest.raises(InvalidOption, match="Choose another brain_key, or delete that run first"):
+        index(dataset, "vss", brain_key="mine")
+    assert dataset.get_brain_info("mine_similarity").config.type == "visualization"
+
+
+def test_a_key_can_be_used_again_after_its_run_was_lost_from_the_database(dataset: fo.Dataset, database: Any) -> None:
+    key = MAKERS["map"](dataset).key
+    database["runs"].delete_many({"dataset_id": dataset._doc.id})
+    assert MAKERS["map"](dataset).key == key
+    assert len(dataset.load_brain_results(key).points) == 40
