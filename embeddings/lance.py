@@ -185,7 +185,7 @@ class LanceSimilarityIndex(theirs.LanceDBSimilarityIndex):  # type: ignore[misc]
         stream = iter(blocks)
         first = next(stream, None)
         if first is None:
-            raise NoEmbeddings("There are no vectors for the similarity index. Compute the embeddings first.")
+            raise NoEmbeddings("There are no vectors that can be compared. Compute the embeddings first.")
         batches = (_rows(list(map(str, ids)), vectors) for ids, vectors in chain([first], stream))
         schema = _schema(first[1].shape[1])
         reader = pa.RecordBatchReader.from_batches(schema, batches)

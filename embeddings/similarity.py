@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import compress
 from typing import Any, TypeAlias
 
 import eta.core.utils as etau
@@ -18,7 +19,8 @@ from fiftyone.brain.similarity import SimilarityIndex
 from sklearn.metrics import pairwise_distances
 
 from fiftyone_tator.embeddings.embedder import Vectors
-from fiftyone_tator.embeddings.errors import EmbeddingError, NoEmbeddings, NotInstalled, OtherModel
+from fiftyone_tator.embeddings.errors import BadVectors, EmbeddingError, NoEmbeddings, NotInstalled, OtherModel
+from fiftyone_tator.embeddings.reducing import usable
 from fiftyone_tator.embeddings.runs import BOOKS, UNFINISHED, check_replaceable, making
 from fiftyone_tator.embeddings.vectors import VectorField
 from fiftyone_tator.sync.errors import InvalidOption
@@ -48,7 +50,7 @@ class SimilarityResult:
         key: of the run; sort by similarity with it
         backend: where the index is
         samples: how many are in it
-        left_out: how many samples have no vector
+        left_out: how many samples have no vector that can be compared
         seconds: how long it took
     """
 
@@ -94,6 +96,7 @@ def index(
         Busy: if somebody else is making an index of this key
         InvalidOption: if the backend or a setting is unknown, or the key is taken by another run
         NoEmbeddings: if there are no vectors
+        BadVectors: if they do not belong together, or hold numbers that ``sklearn`` cannot compare
         NotInstalled: if the backend needs a package
         EmbeddingError: if the backend cannot be reached, or refuses
     """
@@ -172,7 +175,7 @@ def _nearest(
     """
     ids: list[ObjectId] = []
     far = np.empty(0)
-    for some, rows in vectors.blocks(among):
+    for some, rows in _Reading(lambda: vectors.blocks(among), Tracker()):
         far = np.concatenate([far, pairwise_distances(query[np.newaxis], rows, metric=metric)[0]])
         ids += some
         best = np.argsort(far, kind="stable")[:k]
@@ -181,17 +184,21 @@ def _nearest(
 
 
 class _Reading:
-    """Blocks of vectors, and what stopped reading them."""
+    """Blocks of the vectors that can be compared, how many cannot, and what stopped reading them."""
 
     def __init__(self, blocks: Callable[[], Iterable[Block]], tracker: Tracker) -> None:
         self._blocks, self._tracker = blocks, tracker
+        self.unusable = 0
         self.stopped_by: Exception | None = None
 
     def __iter__(self) -> Iterator[Block]:
         try:
-            for block in self._blocks():
-                yield block
-                self._tracker.advance(len(block[0]))
+            for ids, vectors in self._blocks():
+                good = usable(vectors)
+                self.unusable += len(ids) - int(good.sum())
+                if good.any():
+                    yield list(compress(ids, good)), vectors[good]
+                self._tracker.advance(len(ids))
         except Exception as error:
             self.stopped_by = error
             raise
@@ -260,7 +267,7 @@ def _build(
     backend: str,
     config: type,
     settings: Mapping[str, Any],
-    blocks: Iterable[Block],
+    blocks: _Reading,
 ) -> int:
     def make(**further: Any) -> Any:
         with BOOKS:
@@ -270,6 +277,12 @@ def _build(
         # It reads the field itself, without a word; read once before, vectors that do not belong together are told.
         for _ in blocks:
             pass
+        if blocks.unusable:
+            raise BadVectors(
+                f"{blocks.unusable:,} of the vectors in {field!r} hold infinite, undefined or absurdly large numbers, "
+                f"and FiftyOne's index in memory fails on them. Choose backend={OUTGROWS_MEMORY!r}, which leaves them "
+                "out, or embed those samples again."
+            )
         return int(make(backend=AT_HOME, embeddings=field).total_index_size)
     if backend == OUTGROWS_MEMORY:
         return int(make(backend=config, embeddings=False, embeddings_field=field).fill(blocks))
@@ -280,6 +293,8 @@ def _build(
     for ids, vectors in blocks:
         found.add_to_index(vectors, list(map(str, ids)))
         count += len(ids)
+    if not count:
+        raise NoEmbeddings(f"No vector in {field!r} can be compared. Compute the embeddings anew.")
     return count
 
 

@@ -153,6 +153,45 @@ def test_vectors_of_several_lengths_stop_it_and_leave_nothing_behind(
     assert large.list_brain_runs() == []
 
 
+@pytest.fixture
+def broken(dataset: fo.Dataset) -> fo.Dataset:
+    """Vectors of somebody else's, some of which hold what is no number."""
+    rows = VECTORS[:3].copy()
+    rows[0, 3], rows[1, 0], rows[2, 5] = np.nan, np.inf, 1e30
+    VectorField(dataset, "vss").write([ObjectId(id) for id in dataset.values("id")[:3]], rows)
+    return dataset
+
+
+@pytest.mark.parametrize("backend", ["lancedb", "other"])
+def test_vectors_that_cannot_be_compared_are_left_out(broken: fo.Dataset, theirs: str, backend: str) -> None:
+    result = index(broken, "vss", backend=backend)
+    assert (result.samples, result.left_out) == (47, LEFT_OUT + 3)
+    found = broken.sort_by_similarity(broken.values("id")[7], k=60, brain_key=KEY).values("id")
+    assert set(found) == set(broken.values("id")[3:-LEFT_OUT])
+
+
+@pytest.mark.parametrize("backend", ["lancedb", "other"])
+def test_vectors_none_of_which_can_be_compared_make_no_index(dataset: fo.Dataset, theirs: str, backend: str) -> None:
+    ids = [ObjectId(id) for id in dataset.values("id")]
+    VectorField(dataset, "vss").write(ids, np.full_like(VECTORS, np.nan))
+    with pytest.raises(NoEmbeddings, match=r"can be compared\. Compute the embeddings"):
+        index(dataset, "vss", backend=backend)
+    assert dataset.list_brain_runs() == []
+
+
+def test_the_index_in_memory_refuses_vectors_on_which_sorting_fails(broken: fo.Dataset) -> None:
+    with pytest.raises(BadVectors, match=r"3 of the vectors in 'vss' hold .*Choose backend='lancedb', which leaves"):
+        index(broken, "vss", backend="sklearn")
+    assert broken.list_brain_runs() == []
+
+
+def test_a_picture_finds_its_like_although_vectors_came_later_that_cannot_be_compared(dataset: fo.Dataset) -> None:
+    index(dataset, "vss")
+    late = [ObjectId(id) for id in dataset.values("id")[-2:]]
+    VectorField(dataset, "vss").write(late, np.full_like(VECTORS[:2], np.nan))
+    assert similar_to(dataset, KEY, VECTORS[4], k=60).values("id") == by_hand(dataset, VECTORS[4])
+
+
 def test_another_backend_gets_the_vectors_in_blocks(large: fo.Dataset, theirs: str) -> None:
     result = index(large, "vss", backend=theirs)
     assert (result.backend, result.samples, result.left_out) == ("other", BLOCK + 50, LEFT_OUT)
