@@ -4,7 +4,7 @@ What is found is no edit, so a push must not take it for one; see :mod:`.vectors
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import fiftyone as fo
 from bson import ObjectId
@@ -13,10 +13,28 @@ from pymongo import UpdateOne
 from pymongo.collection import Collection as Table
 
 from fiftyone_tator.embeddings.errors import NoEmbeddings
-from fiftyone_tator.embeddings.vectors import BLOCK, VectorField, refresh_held
+from fiftyone_tator.embeddings.vectors import BLOCK, VectorField
 from fiftyone_tator.sync.dataset import existing_fields
 from fiftyone_tator.sync.errors import InvalidOption
 from fiftyone_tator.sync.fields import OWN_FIELDS, RESERVED
+from fiftyone_tator.sync.held import refresh_held
+
+MADE_BY = "made_by"
+"""In the info of a field: the operator that made it for what it finds, and may write to it again."""
+
+
+class Kind(NamedTuple):
+    """Of a field for what is found.
+
+    Args:
+        field: of FiftyOne's
+        description: for people
+        document: in the field, if it holds documents
+    """
+
+    field: type[fo.Field]
+    description: str
+    document: type[fo.EmbeddedDocument] | None = None
 
 
 class Findings:
@@ -26,13 +44,18 @@ class Findings:
         dataset: the dataset
         label_field: holds the labels; a field of :class:`fiftyone.core.labels.Classification`
         unlabelled: labels that stand for none, for example Tator's default; an empty one always does
+        operator: that finds, for example ``suggest_labels``; it writes to no fields but those that it made
+        way_out: the option that names other fields, in words for a message
 
     Raises:
         InvalidOption: if there is no such field of labels
     """
 
-    def __init__(self, dataset: fo.Dataset, label_field: str, unlabelled: Collection[str] = ()) -> None:
+    def __init__(
+        self, dataset: fo.Dataset, label_field: str, unlabelled: Collection[str], operator: str, way_out: str
+    ) -> None:
         self.dataset, self._label = dataset, f"{label_field}.label"
+        self._maker, self._way_out = f"@tator/sync/{operator}", way_out
         self._none = {*unlabelled, ""}
         self._samples: Table[dict[str, Any]] = get_db_conn()[dataset._sample_collection_name]
         if getattr(dataset.get_field(label_field), "document_type", None) is not fo.Classification:
@@ -83,31 +106,41 @@ class Findings:
         """
         return {sample["_id"]: sample.get(name) for sample in self._samples.find({}, {name: True})}
 
-    def declare(self, name: str, kind: type[fo.Field], description: str, **options: Any) -> None:
-        """Makes a field for what is found, if it is not there.
+    def declare(self, kinds: Mapping[str, Kind]) -> None:
+        """Makes fields for what is found, if they are not there; all of them or none.
 
         Args:
-            name: the field's name
-            kind: of field
-            description: for people
-            **options: ``embedded_doc_type`` of the field
+            kinds: of field, by name
 
         Raises:
-            InvalidOption: if there is a field of that name that holds something else
+            InvalidOption: if there is a field of such a name that is not of this operator's making
         """
+        for name, kind in kinds.items():
+            self._check_free(name, kind)
+        for name, kind in kinds.items():
+            if self.dataset.get_field(name) is None:
+                self.dataset.add_sample_field(
+                    name,
+                    kind.field,
+                    embedded_doc_type=kind.document,
+                    description=kind.description,
+                    info={MADE_BY: self._maker},
+                )
+
+    def _check_free(self, name: str, kind: Kind) -> None:
         taken = {*OWN_FIELDS, *RESERVED, *(field.name for field in existing_fields(self.dataset))}
         field = self.dataset.get_field(name)
         if name in taken:
-            raise InvalidOption(f"The field {name!r} is Tator's or FiftyOne's own. Name another one for what is found.")
+            raise InvalidOption(f"The field {name!r} is Tator's or FiftyOne's own. {self._way_out}")
         if field is None:
-            self.dataset.add_sample_field(name, kind, description=description, **options)
             return
-        document = options.get("embedded_doc_type")
-        if type(field) is not kind or getattr(field, "document_type", None) is not document:
-            raise InvalidOption(
-                f"The field {name!r} is there and holds something else ({type(field).__name__}). "
-                "Name another field for what is found, or delete that one."
-            )
+        if type(field) is not kind.field or getattr(field, "document_type", None) is not kind.document:
+            what = f"holds something else ({type(field).__name__})"
+        elif (field.info or {}).get(MADE_BY) != self._maker:
+            what = "is somebody else's, who may have put values into it by hand"
+        else:
+            return
+        raise InvalidOption(f"The field {name!r} is there and {what}. {self._way_out}")
 
     def clear(self, names: Sequence[str]) -> None:
         """Takes away what was found before; the fields stay.

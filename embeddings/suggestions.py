@@ -9,7 +9,7 @@ from typing import Any
 import fiftyone as fo
 from bson import ObjectId
 
-from fiftyone_tator.embeddings.findings import Findings
+from fiftyone_tator.embeddings.findings import Findings, Kind
 from fiftyone_tator.embeddings.votes import LEAST, Calibration, Votes
 from fiftyone_tator.sync.documents import classification
 from fiftyone_tator.sync.mapping import CONFIDENCE, LABEL
@@ -77,12 +77,14 @@ class SuggestionWriter:
     def __init__(
         self, dataset: fo.Dataset, label_field: str, unlabelled: Collection[str], fields: tuple[str, str]
     ) -> None:
-        self.findings = Findings(dataset, label_field, unlabelled)
+        self.findings = Findings(
+            dataset, label_field, unlabelled, operator="suggest_labels", way_out="Name two other fields (fields)."
+        )
         self._result = SuggestionResult(dataset.name, fields)
-        for name, description in zip(fields, _DESCRIPTIONS, strict=True):
-            self.findings.declare(
-                name, fo.EmbeddedDocumentField, description, embedded_doc_type=fo.Classification
-            )  # fmt: skip
+        said = zip(fields, _DESCRIPTIONS, strict=True)
+        self.findings.declare(
+            {name: Kind(fo.EmbeddedDocumentField, description, fo.Classification) for name, description in said}
+        )
 
     def begin(self, names: Sequence[str], calibration: Calibration, labelled: int) -> None:
         """Says what is known before anything is suggested.

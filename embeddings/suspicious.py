@@ -15,7 +15,7 @@ from bson import ObjectId
 
 from fiftyone_tator.embeddings.duplicates import DISTANCE
 from fiftyone_tator.embeddings.errors import NoEmbeddings
-from fiftyone_tator.embeddings.findings import Findings, open_vectors
+from fiftyone_tator.embeddings.findings import Findings, Kind, open_vectors
 from fiftyone_tator.embeddings.judging import DISTANCE_FIELD, FIELDS, GROUP, INSTEAD, OUTLIER, SUSPICION, Judges
 from fiftyone_tator.embeddings.neighbours import REFERENCES
 from fiftyone_tator.sync.errors import InvalidOption
@@ -26,14 +26,15 @@ from fiftyone_tator.sync.results import Tally
 WRONG, DUPLICATES, OUTLIERS = VIEWS = ("Likely wrong labels", "Near-duplicates", "Outliers")
 FRACTION = 0.05
 _FEWEST, _FIRST = 3, 10
-_KINDS: dict[str, tuple[type[fo.Field], str]] = {
-    SUSPICION: (fo.FloatField, "How doubtful the label is, by what near samples are called"),
-    INSTEAD: (fo.StringField, "What near samples are called, where the label is doubtful"),
-    OUTLIER: (fo.FloatField, "How many times as far the neighbours are as theirs are"),
-    GROUP: (fo.IntField, "Near-duplicates have the same number; 1 is worth a look first"),
-    DISTANCE_FIELD: (fo.FloatField, "Cosine distance to the nearest one in the group"),
+_KINDS = {
+    SUSPICION: Kind(fo.FloatField, "How doubtful the label is, by what near samples are called"),
+    INSTEAD: Kind(fo.StringField, "What near samples are called, where the label is doubtful"),
+    OUTLIER: Kind(fo.FloatField, "How many times as far the neighbours are as theirs are"),
+    GROUP: Kind(fo.IntField, "Near-duplicates have the same number; 1 is worth a look first"),
+    DISTANCE_FIELD: Kind(fo.FloatField, "Cosine distance to the nearest one in the group"),
 }
 _MADE = "Made by find_suspicious"
+_WAY_OUT = "Choose how the names of fields and views shall begin (prefix)."
 _DESCRIPTIONS = {
     WRONG: f"{_MADE}: neighbours are called otherwise, the most doubtful label first",
     DUPLICATES: f"{_MADE}: one beside the other, those with different labels first",
@@ -123,7 +124,7 @@ def find(
         distance: by cosine, up to which two samples are near-duplicates
         within: samples that differ in this field are no duplicates, since another version may show the same things;
             None, or a field that is not there, if all may be
-        prefix: how the views' names begin
+        prefix: how the names of fields and views begin: ``reef`` makes ``reef_outlier`` and ``reef: Outliers``
         references: samples to compare with; of more, so many are chosen
         seed: of that choice
         report: told how far the work is; may raise to stop it, and what an earlier run found stays until the end
@@ -139,10 +140,11 @@ def find(
     started, track = time.monotonic(), Tracker(report)
     if not 0 < fraction <= 1 or not 0 <= distance < 1:
         raise InvalidOption("fraction must be above 0 and at most 1, and distance at least 0 and below 1.")
-    vectors, findings = open_vectors(dataset, field), Findings(dataset, label_field, unlabelled)
-    views = _Views(dataset, prefix)
-    for name, (kind, description) in _KINDS.items():
-        findings.declare(name, kind, description)
+    vectors = open_vectors(dataset, field)
+    findings = Findings(dataset, label_field, unlabelled, operator="find_suspicious", way_out=_WAY_OUT)
+    names = {name: f"{prefix}_{name}" if prefix else name for name in FIELDS}
+    views = _Views(dataset, prefix, names)
+    findings.declare({names[name]: kind for name, kind in _KINDS.items()})
     track.stage("Reading labels", 0, (0, 0.05))
     labels = findings.labels(having=field)
     judged = labels.keys() if samples is None else labels.keys() & set(samples)
@@ -165,9 +167,9 @@ def find(
     track.stage("Saving the views", 0, (0.95, 1))
     most = max(1, int(fraction * len(judged)))
     found = [judges.wrong(most), judges.grouped(groups), judges.outliers(most)]
-    findings.clear(FIELDS)
+    findings.clear(list(names.values()))
     for (values, count), view in zip(found, VIEWS, strict=True):
-        findings.write(values)
+        findings.write({id: {names[name]: value for name, value in said.items()} for id, said in values.items()})
         result.findings.append(Finding(views.save(view), len(values), count, _first(values)))
     findings.done()
     result.seconds = time.monotonic() - started
@@ -185,23 +187,23 @@ def _values(findings: Findings, within: str | None) -> Mapping[ObjectId, Any]:
 class _Views:
     """The saved views, which sort by indexed fields."""
 
-    def __init__(self, dataset: fo.Dataset, prefix: str) -> None:
-        self._dataset, self._prefix = dataset, prefix
-        for view in VIEWS:
-            name = prefix + view
+    def __init__(self, dataset: fo.Dataset, prefix: str, fields: Mapping[str, str]) -> None:
+        self._dataset, self._fields = dataset, fields
+        self._names = {view: f"{prefix}: {view}" if prefix else view for view in VIEWS}
+        for name in self._names.values():
             if dataset.has_saved_view(name) and not self._is_ours(name):
                 raise InvalidOption(
-                    f"The dataset has a saved view {name!r} that somebody else made. "
-                    "Rename that one, or choose how the names shall begin (prefix)."
+                    f"The dataset has a saved view {name!r} that somebody else made. Rename that one. {_WAY_OUT}"
                 )
 
     def _is_ours(self, name: str) -> bool:
         return str(self._dataset.get_saved_view_info(name)["description"] or "").startswith(_MADE)
 
     def save(self, view: str) -> str:
-        name = self._prefix + view
-        key, ascending = {WRONG: (SUSPICION, False), OUTLIERS: (OUTLIER, False), DUPLICATES: (GROUP, True)}[view]
-        keys = [(key, 1), (DISTANCE_FIELD, 1)] if view == DUPLICATES else key
+        name = self._names[view]
+        field, ascending = {WRONG: (SUSPICION, False), OUTLIERS: (OUTLIER, False), DUPLICATES: (GROUP, True)}[view]
+        key = self._fields[field]
+        keys = [(key, 1), (self._fields[DISTANCE_FIELD], 1)] if view == DUPLICATES else key
         self._dataset.create_index(keys)
         found = self._dataset.match({key: {"$gt": 0}}).sort_by(keys, **({} if ascending else {"reverse": True}))
         self._dataset.save_view(name, found, description=_DESCRIPTIONS[view], overwrite=True)

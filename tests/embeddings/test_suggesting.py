@@ -169,10 +169,22 @@ def test_a_field_that_holds_something_else_is_never_written(name: str, why: str)
         dataset.info["tator"] = {"fields": [{"name": "reef", "attribute": "reef", "dtype": "enum", "source": "x"}]}
         dataset.save()
         dataset.add_sample_field("note", fo.StringField)
-        with pytest.raises(InvalidOption, match=rf"{name}.*{why}.*Name another"):
+        with pytest.raises(InvalidOption, match=rf"{name}.*{why}.*Name two other fields \(fields\)"):
             suggest(dataset, FIELD, fields=(name, "top2_prediction"))
         with pytest.raises(InvalidOption, match=r"no field 'note' with one label.*ground_truth"):
             suggest(dataset, FIELD, label_field="note")
+
+
+def test_values_that_somebody_typed_into_a_field_of_that_name_are_kept() -> None:
+    with labelled(*numbered(60)) as (dataset, _):
+        dataset.set_values("top1_prediction", [fo.Classification(label="by hand")] * 60)
+        with pytest.raises(InvalidOption, match=r"'top1_prediction' is there and is somebody else's.*\(fields\)"):
+            suggest(dataset, FIELD)
+        assert set(predictions(dataset)[0]) == {"by hand"} and not dataset.has_field("top2_prediction")
+        assert suggest(dataset, FIELD, fields=("first", "second")).fields == ("first", "second")
+        assert suggest(dataset, FIELD, fields=("first", "second")).suggested == 60
+        assert set(predictions(dataset)[0]) == {"by hand"} and None not in predictions(dataset, "first")[0]
+        assert dataset.get_field("first").info == {"made_by": "@tator/sync/suggest_labels"}
 
 
 def test_what_was_written_before_it_was_stopped_stays() -> None:

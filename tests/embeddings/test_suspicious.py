@@ -271,11 +271,30 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written() -> None:
             find(dataset, FIELD)
         assert not {*FIELDS} & {*dataset.get_field_schema()}
         assert len(dataset.load_saved_view(OUTLIERS)) == 3
-        find(dataset, FIELD, prefix="Reef: ")
-        assert "Reef: Outliers" in dataset.list_saved_views()
+        find(dataset, FIELD, prefix="reef")
+        assert {"reef_outlier", "reef_suspicion"} < {*dataset.get_field_schema()}
+        assert not {*FIELDS} & {*dataset.get_field_schema()} and "reef: Outliers" in dataset.list_saved_views()
         VectorField(dataset, FIELD)._samples.update_many({"_id": {"$nin": ids[:2]}}, {"$unset": {FIELD: ""}})
         with pytest.raises(NoEmbeddings, match=r"2 samples have a vector.*at least 3"):
-            find(dataset, FIELD, prefix="Reef: ")
+            find(dataset, FIELD, prefix="reef")
+
+
+def test_values_that_somebody_put_into_a_field_of_that_name_are_kept() -> None:
+    vectors, truth = blobs(60)
+    vectors[7] = vectors[3]
+    with labelled(vectors, names(truth)) as (dataset, ids):
+        dataset.add_sample_field("outlier", fo.FloatField)
+        dataset.set_values("outlier", [7.0] * 60)
+        with pytest.raises(InvalidOption, match=r"'outlier' is there and is somebody else's.*\(prefix\)"):
+            find(dataset, FIELD)
+        assert not dataset.has_field("suspicion")
+        find(dataset, FIELD, prefix="reef")
+        assert find(dataset, FIELD, prefix="reef").findings[1].view == "reef: Near-duplicates"
+        assert set(view(dataset, "reef: Near-duplicates")) == {ids[3], ids[7]}
+        assert dataset.values("outlier") == [7.0] * 60
+        dataset.info["tator"] = {"fields": [{"name": "x_outlier", "attribute": "a", "dtype": "float", "source": "x"}]}
+        with pytest.raises(InvalidOption, match=r"'x_outlier' is Tator's.*\(prefix\)"):
+            find(dataset, FIELD, prefix="x")
 
 
 def test_more_samples_than_may_be_compared_with_are_judged_nearly_as_well() -> None:
