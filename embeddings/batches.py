@@ -2,14 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-import numpy as np
-
-from fiftyone_tator.embeddings.embedder import Embedded, Vectors
 from fiftyone_tator.embeddings.errors import BadVectors, EmbeddingError, TooLarge, WorkerFailed
 
-Send = Callable[[Sequence[bytes]], Awaitable[Vectors]]
-"""Has pictures embedded in one call; one row each."""
+Rows = TypeVar("Rows")
+"""What comes back of one call; one row for each picture."""
 
 MOST_STRIKES = 3
 
@@ -29,42 +27,64 @@ class Loaded:
     content: bytes
 
 
-class Batches:
-    """Embeds pictures by one call a batch; may be used by several tasks at once, which learn from each other.
+@dataclass(frozen=True, slots=True)
+class Done(Generic[Rows]):
+    """What came back of some pictures.
 
     Args:
-        send: has pictures embedded, and adds one of its own to each call
-        size: pictures a call, with the one that is added
+        keys: of the pictures, in the order of the rows
+        rows: of one call after the other
+        failed: pictures without a row, by key, and why
+    """
+
+    keys: list[Hashable]
+    rows: list[Rows]
+    failed: dict[Hashable, str]
+
+
+class Batches(Generic[Rows]):
+    """Sends pictures, one call a batch; may be used by several tasks at once, which learn from each other.
+
+    Args:
+        send: makes a call of pictures
+        size: pictures a call, with those that are added
+        added: how many pictures ``send`` adds of its own to each call
         most_strikes: pictures that fail alone, one after the other with no success between, until it is taken for the
             service's fault and no longer for theirs
     """
 
-    def __init__(self, send: Send, *, size: int, most_strikes: int = MOST_STRIKES) -> None:
-        self.size = max(2, size)
-        self._send = send
+    def __init__(
+        self,
+        send: Callable[[Sequence[bytes]], Awaitable[Rows]],
+        *,
+        size: int,
+        added: int = 0,
+        most_strikes: int = MOST_STRIKES,
+    ) -> None:
+        self._least = added + 1
+        self.size = max(self._least, size)
+        self._send, self._added = send, added
         self._most_strikes = most_strikes
         self._strikes = 0
 
     @property
     def room(self) -> int:
         """Pictures of the caller's in one call."""
-        return self.size - 1
+        return self.size - self._added
 
-    async def embed(self, pictures: Sequence[Loaded]) -> Embedded:
-        """Embeds some pictures, in one call if all is well.
+    async def run(self, pictures: Sequence[Loaded]) -> Done[Rows]:
+        """Sends some pictures, in one call if all is well.
 
         Args:
-            pictures: to embed
+            pictures: to send
 
         Returns:
-            every picture once, with a vector or with a reason
+            every picture once, with a row or with a reason
 
         Raises:
             EmbeddingError: if the service cannot go on, or fails at one picture after the other
         """
-        keys: list[Hashable] = []
-        rows: list[Vectors] = []
-        failed: dict[Hashable, str] = {}
+        done: Done[Rows] = Done([], [], {})
         size, left = self.size, [list(pictures)] if pictures else []
         while left:
             part = left.pop()
@@ -72,22 +92,22 @@ class Batches:
                 left += [part[start : start + self.room] for start in range(0, len(part), self.room)][::-1]
                 continue
             try:
-                vectors = await self._send([picture.content for picture in part])
+                rows = await self._send([picture.content for picture in part])
             except (TooLarge, WorkerFailed, BadVectors) as error:
                 if len(part) == 1:
-                    failed[part[0].key] = self._strike(part[0], error, size)
+                    done.failed[part[0].key] = self._strike(part[0], error, size)
                 elif isinstance(error, TooLarge):
-                    while self.size > len(part):
-                        self.size = max(2, self.size // 2)
+                    while self.room >= len(part):
+                        self.size = max(self._least, self.size // 2)
                     left.append(part)
                 else:
                     # Broken pictures come in rows; every other one finds good ones between them.
                     left += [part[::2], part[1::2]]
                 continue
             self._strikes = 0
-            keys += [picture.key for picture in part]
-            rows.append(vectors)
-        return Embedded(keys, np.concatenate(rows) if rows else np.empty((0, 0), np.float32), failed)
+            done.keys.extend(picture.key for picture in part)
+            done.rows.append(rows)
+        return done
 
     def _strike(self, picture: Loaded, error: EmbeddingError, size: int) -> str:
         """The reason why a picture failed alone."""

@@ -4,31 +4,45 @@ An event loop in a thread of its own does the talking, for as long as a call tak
 makes no difference whether the caller is a plain thread, or one in which another event loop runs.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import asynccontextmanager, contextmanager
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from types import TracebackType
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
+import numpy as np
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from fiftyone_tator.embeddings.batches import Batches, Loaded
+from fiftyone_tator.embeddings.answers import Neighbour
+from fiftyone_tator.embeddings.batches import Batches, Done, Loaded
 from fiftyone_tator.embeddings.embedder import Embedded, Picture, Source, Vectors, alike
 from fiftyone_tator.embeddings.errors import (
+    BadVectors,
     JobGone,
+    NoLabels,
     NoPicture,
     OtherModel,
     ServiceRefused,
     UnknownProject,
     WorkerFailed,
 )
-from fiftyone_tator.embeddings.fastvss import EMBED_PATH, PATIENCE, FastVSS, check_embeddings
+from fiftyone_tator.embeddings.fastvss import EMBED_PATH, PATIENCE, FastVSS, File, check_embeddings, check_knn
 from fiftyone_tator.embeddings.pictures import probe_jpeg, small_jpeg
 
+TOP_N = 10
+"""Neighbours of each picture."""
 _AHEAD = 2
 """Batches that are read while the service has all it wants."""
+_log = logging.getLogger(__name__)
+
+Part = TypeVar("Part")
+Rows = TypeVar("Rows")
+_Submit = Callable[[str, Sequence[File]], Awaitable[str]]
 
 
 class FastVSSEmbedder:
@@ -105,20 +119,63 @@ class FastVSSEmbedder:
         Raises:
             EmbeddingError: if it cannot go on; what was yielded before is good
         """
-        source = iter(pictures)
         with self._conversation() as talk:
-            under_way: set[Future[Embedded]] = set()
-            while True:
-                while len(under_way) < self._in_flight + _AHEAD:
-                    batch = list(islice(source, talk.batches.room))
-                    if not batch:
-                        break
-                    under_way.add(talk.tasks.start_task_soon(talk.embed, batch))
-                if not under_way:
-                    return
-                ended, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                for future in sorted(ended, key=lambda future: future.exception() is not None):
-                    yield future.result()
+            yield from self._flow(talk, talk.embedding, talk.embed, pictures)
+
+    def probe_neighbours(self) -> None:
+        """Sees whether the project holds labelled pictures, and tells the nearest to a picture.
+
+        Raises:
+            NoLabels: if it holds none
+            EmbeddingError: if it is not ready, with the reason
+        """
+        with self._conversation() as talk:
+            talk.tasks.call(talk.probe_neighbours)
+
+    def neighbours(
+        self, pictures: Iterable[Picture], *, top_n: int = TOP_N
+    ) -> Iterator[dict[Hashable, list[Neighbour]]]:
+        """Asks for the nearest of the labelled pictures that the service holds, some jobs at a time.
+
+        Nothing in an answer tells which model it is of. Pictures without an answer are left out, and logged.
+
+        Args:
+            pictures: as many as there are; taken one by one, in the caller's thread
+            top_n: neighbours of each
+
+        Yields:
+            neighbours by the picture's key, the nearest first; a batch at a time, in the order in which they come back
+
+        Raises:
+            NoLabels: if the service holds no labelled pictures
+            EmbeddingError: if it cannot go on; what was yielded before is good
+        """
+        with self._conversation() as talk:
+            talk.tasks.call(talk.probe_neighbours)
+            asking = talk.asking(top_n)
+            yield from self._flow(talk, asking, partial(talk.neighbours, asking), pictures)
+
+    def _flow(
+        self,
+        talk: "_Conversation",
+        batches: Batches[Any],
+        send: Callable[[Sequence[Picture]], Awaitable[Part]],
+        pictures: Iterable[Picture],
+    ) -> Iterator[Part]:
+        """Sends pictures in batches, some at a time, and yields what comes back."""
+        source = iter(pictures)
+        under_way: set[Future[Part]] = set()
+        while True:
+            while len(under_way) < self._in_flight + _AHEAD:
+                batch = list(islice(source, batches.room))
+                if not batch:
+                    break
+                under_way.add(talk.tasks.start_task_soon(send, batch))
+            if not under_way:
+                return
+            ended, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            for future in sorted(ended, key=lambda future: future.exception() is not None):
+                yield future.result()
 
     @contextmanager
     def _conversation(self) -> Iterator["_Conversation"]:
@@ -147,7 +204,7 @@ class _Conversation:
 
     def __init__(self, embedder: FastVSSEmbedder, client: FastVSS, tasks: BlockingPortal) -> None:
         self.tasks = tasks
-        self.batches = Batches(self._send, size=embedder._batch_size)
+        self.embedding = Batches(self._embeddings, size=embedder._batch_size, added=1)
         self._embedder, self._client = embedder, client
         self._slots = anyio.Semaphore(embedder._in_flight)
         self._asking = anyio.Lock()
@@ -167,14 +224,39 @@ class _Conversation:
             raise UnknownProject(
                 f"{self._client.url} does not have the project {project!r}. It has: {', '.join(known) or 'none'}."
             )
-        await self._send([])
+        await self._embeddings([])
         assert self._embedder._first is not None
         return self._embedder._first
 
     async def embed(self, pictures: Sequence[Picture]) -> Embedded:
-        loaded, failed = await anyio.to_thread.run_sync(_load, pictures, abandon_on_cancel=True)
-        embedded = await self.batches.embed(loaded)
-        return Embedded(embedded.keys, embedded.vectors, {**failed, **embedded.failed})
+        done = await _loaded_and_sent(self.embedding, pictures)
+        vectors = np.concatenate(done.rows) if done.rows else np.empty((0, 0), np.float32)
+        return Embedded(done.keys, vectors, done.failed)
+
+    async def probe_neighbours(self) -> None:
+        where = f"the project {await self._chosen()!r} of {self._client.url}"
+        way_out = "Load labelled pictures into it, or take the labels from the dataset's own samples."
+        try:
+            (found,) = await self._neighbours([probe_jpeg()], 1)
+        except UnknownProject:
+            raise
+        except (ServiceRefused, WorkerFailed, BadVectors) as error:
+            raise type(error)(
+                f"There are no neighbours to be had from {where}: {error} If it has no index: {way_out}"
+            ) from error
+        if not found:
+            raise NoLabels(f"There are no labelled pictures in {where} to find neighbours among. {way_out}")
+
+    def asking(self, top_n: int) -> Batches[list[list[Neighbour]]]:
+        return Batches(partial(self._neighbours, top_n=top_n), size=self._embedder._batch_size)
+
+    async def neighbours(
+        self, asking: Batches[list[list[Neighbour]]], pictures: Sequence[Picture]
+    ) -> dict[Hashable, list[Neighbour]]:
+        done = await _loaded_and_sent(asking, pictures)
+        for reason in done.failed.values():
+            _log.info("No neighbours of a picture: %s", reason)
+        return dict(zip(done.keys, chain.from_iterable(done.rows), strict=True))
 
     async def _chosen(self) -> str:
         """The project; asked for once, however many tasks there are."""
@@ -188,16 +270,10 @@ class _Conversation:
                 self._embedder._project = known[0]
             return self._embedder._project
 
-    async def _send(self, contents: Sequence[bytes]) -> Vectors:
+    async def _embeddings(self, contents: Sequence[bytes]) -> Vectors:
         """Has pictures embedded, and the probe with them."""
-        project = await self._chosen()
-        files = [(f"{number}.jpg", content) for number, content in enumerate((probe_jpeg(), *contents))]
-        async with self._slots:
-            try:
-                result = await self._result(project, files)
-            except JobGone:
-                result = await self._result(project, files)
-        vectors = check_embeddings(result, [name for name, _ in files])
+        project, names, result = await self._job(self._client.submit, [probe_jpeg(), *contents])
+        vectors = check_embeddings(result, names)
         first = self._embedder._first
         if first is None:
             self._embedder._first = vectors[0].copy()
@@ -209,8 +285,23 @@ class _Conversation:
             )
         return vectors[1:]
 
-    async def _result(self, project: str, files: Sequence[tuple[str, bytes]]) -> object:
-        job_id = await self._client.submit(project, files)
+    async def _neighbours(self, contents: Sequence[bytes], top_n: int) -> list[list[Neighbour]]:
+        _, names, result = await self._job(partial(self._client.submit_knn, top_n=top_n), contents)
+        return check_knn(result, names)
+
+    async def _job(self, submit: _Submit, contents: Sequence[bytes]) -> tuple[str, list[str], object]:
+        """Has a job done, once more if it is lost; returns the project, the files' names and the result."""
+        project = await self._chosen()
+        files = [(f"{number}.jpg", content) for number, content in enumerate(contents)]
+        async with self._slots:
+            try:
+                result = await self._result(submit, project, files)
+            except JobGone:
+                result = await self._result(submit, project, files)
+        return project, [name for name, _ in files], result
+
+    async def _result(self, submit: _Submit, project: str, files: Sequence[File]) -> object:
+        job_id = await submit(project, files)
         try:
             result = await self._client.wait(
                 project, job_id, patience=self._embedder._patience, sign=lambda: self._last_sign
@@ -222,9 +313,15 @@ class _Conversation:
         return result
 
 
-def _load(pictures: Sequence[Picture]) -> tuple[list[Loaded], dict[object, str]]:
+async def _loaded_and_sent(batches: Batches[Rows], pictures: Sequence[Picture]) -> Done[Rows]:
+    loaded, failed = await anyio.to_thread.run_sync(_load, pictures, abandon_on_cancel=True)
+    done = await batches.run(loaded)
+    return Done(done.keys, done.rows, {**failed, **done.failed})
+
+
+def _load(pictures: Sequence[Picture]) -> tuple[list[Loaded], dict[Hashable, str]]:
     loaded: list[Loaded] = []
-    failed: dict[object, str] = {}
+    failed: dict[Hashable, str] = {}
     for picture in pictures:
         try:
             loaded.append(Loaded(picture.key, picture.path, small_jpeg(picture.path)))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import anyio
 import numpy as np
@@ -43,11 +44,13 @@ def embed(
     service: Service, all_pictures: list[Loaded], *, size: int, at_once: int = 1, **options: int
 ) -> list[Embedded]:
     """In batches of a size, some at once, as an embedder does."""
-    batches = Batches(service.send, size=size, **options)
+    batches = Batches(service.send, size=size, added=1, **options)
     done: list[Embedded] = []
 
     async def some(part: list[Loaded]) -> None:
-        done.append(await batches.embed(part))
+        came = await batches.run(part)
+        rows = np.concatenate(came.rows) if came.rows else np.empty((0, 0), np.float32)
+        done.append(Embedded(came.keys, rows, came.failed))
 
     async def main() -> None:
         parts = [all_pictures[start : start + size - 1] for start in range(0, len(all_pictures), size - 1)]
@@ -60,8 +63,8 @@ def embed(
 
 def check(done: list[Embedded], count: int) -> set[object]:
     """Sees that every picture came back once, with its own vector or a reason; returns what failed."""
-    keys = [key for each in done for key in each.keys]
-    failed = [key for each in done for key in each.failed]
+    keys: list[Any] = [key for each in done for key in each.keys]
+    failed: list[Any] = [key for each in done for key in each.failed]
     assert sorted(keys + failed) == list(range(count))
     for each in done:
         assert each.vectors.shape[0] == len(each.keys)
