@@ -12,8 +12,8 @@ from fiftyone.core.odm import get_db_conn
 from pymongo import UpdateOne
 from pymongo.collection import Collection as Table
 
-from fiftyone_tator.embeddings.errors import NoEmbeddings
-from fiftyone_tator.embeddings.vectors import BLOCK, VectorField
+from fiftyone_tator.embeddings.errors import EmbeddingError, NoEmbeddings
+from fiftyone_tator.embeddings.vectors import BLOCK, VectorField, still_declared
 from fiftyone_tator.sync.dataset import existing_fields
 from fiftyone_tator.sync.errors import InvalidOption
 from fiftyone_tator.sync.fields import OWN_FIELDS, RESERVED
@@ -55,6 +55,7 @@ class Findings:
         self, dataset: fo.Dataset, label_field: str, unlabelled: Collection[str], operator: str, way_out: str
     ) -> None:
         self.dataset, self._label = dataset, f"{label_field}.label"
+        self._declared: list[str] = []
         self._maker, self._way_out = f"@tator/sync/{operator}", way_out
         self._none = {*unlabelled, ""}
         self._samples: Table[dict[str, Any]] = get_db_conn()[dataset._sample_collection_name]
@@ -117,6 +118,7 @@ class Findings:
         """
         for name, kind in kinds.items():
             self._check_free(name, kind)
+        self._declared += kinds
         for name, kind in kinds.items():
             if self.dataset.get_field(name) is None:
                 self.dataset.add_sample_field(
@@ -142,14 +144,18 @@ class Findings:
             return
         raise InvalidOption(f"The field {name!r} is there and {what}. {self._way_out}")
 
-    def clear(self, names: Sequence[str]) -> None:
+    def clear(self, names: Sequence[str], ids: Sequence[ObjectId] | None = None) -> None:
         """Takes away what was found before; the fields stay.
 
         Args:
             names: of the fields
+            ids: of the samples; all if None
         """
-        for name in names:
-            self._samples.update_many({name: {"$ne": None}}, {"$set": {name: None}})
+        self._check_declared()
+        for query in _queries(ids):
+            for name in names:
+                self._samples.update_many({**query, name: {"$ne": None}}, {"$set": {name: None}})
+        self._check_declared()
 
     def write(self, values: Mapping[ObjectId, Mapping[str, Any]]) -> int:
         """Writes what was found; samples that are gone are left out.
@@ -159,13 +165,38 @@ class Findings:
 
         Returns:
             how many samples were there
+
+        Raises:
+            EmbeddingError: if a field was deleted or renamed meanwhile; no sample keeps a value that is in no field
         """
         changes = [UpdateOne({"_id": id}, {"$set": dict(fields)}) for id, fields in values.items()]
-        blocks = (changes[start : start + BLOCK] for start in range(0, len(changes), BLOCK))
-        return sum(self._samples.bulk_write(block, ordered=False).matched_count for block in blocks)
+        written = 0
+        for start in range(0, len(changes), BLOCK):
+            self._check_declared()
+            written += self._samples.bulk_write(changes[start : start + BLOCK], ordered=False).matched_count
+            self._check_declared()
+        return written
+
+    def _check_declared(self) -> None:
+        """FiftyOne reads no sample any more that has a value in a field that the dataset does not know."""
+        gone = [name for name in self._declared if not still_declared(self.dataset, name)]
+        if not gone:
+            return
+        for name in gone:
+            self._samples.update_many({name: {"$exists": True}}, {"$unset": {name: ""}})
+        said = ", ".join(map(repr, gone))
+        raise EmbeddingError(
+            f"Somebody deleted or renamed {said} of dataset {self.dataset.name!r} while it was written to. "
+            "Nothing more was written; do it again, and the fields are made anew."
+        )
 
     def done(self) -> None:
-        """Makes samples that this process holds show what was written."""
+        """Makes samples that this process holds show what was written.
+
+        Raises:
+            EmbeddingError: if a field was deleted or renamed meanwhile
+        """
+        self._check_declared()
         refresh_held(self.dataset)
 
 

@@ -10,7 +10,7 @@ from bson import ObjectId
 
 from fiftyone_tator.embeddings.answers import Neighbour
 from fiftyone_tator.embeddings.embedder import Picture
-from fiftyone_tator.embeddings.errors import BadVectors, NoEmbeddings, NoLabels
+from fiftyone_tator.embeddings.errors import BadVectors, EmbeddingError, NoEmbeddings, NoLabels
 from fiftyone_tator.embeddings.suggesting import suggest, suggest_by_service
 from fiftyone_tator.embeddings.vectors import VectorField
 from fiftyone_tator.sync.errors import InvalidOption
@@ -185,6 +185,24 @@ def test_values_that_somebody_typed_into_a_field_of_that_name_are_kept() -> None
         assert suggest(dataset, FIELD, fields=("first", "second")).suggested == 60
         assert set(predictions(dataset)[0]) == {"by hand"} and None not in predictions(dataset, "first")[0]
         assert dataset.get_field("first").info == {"made_by": "@tator/sync/suggest_labels"}
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_field_that_is_deleted_or_renamed_meanwhile_leaves_a_dataset_that_can_be_read(renamed: bool) -> None:
+    with labelled(*numbered(60)) as (dataset, _):
+
+        def meddle(progress: Progress) -> None:
+            if progress.stage == "Suggesting labels" and dataset.has_field("top2_prediction"):
+                if renamed:
+                    dataset.rename_sample_field("top2_prediction", "mine")
+                else:
+                    dataset.delete_sample_field("top2_prediction")
+
+        with pytest.raises(EmbeddingError, match=r"deleted or renamed 'top2_prediction'.*do it again"):
+            suggest(dataset, FIELD, report=meddle)
+        stored = dataset._sample_collection.count_documents({"top2_prediction": {"$exists": True}})
+        assert stored == 0 and dataset.first().ground_truth is not None
+        assert suggest(dataset, FIELD).suggested == 60
 
 
 def test_what_was_written_before_it_was_stopped_stays() -> None:

@@ -14,13 +14,14 @@ from PIL import Image
 
 from fiftyone_tator.embeddings.duplicates import Sketches, join, measure
 from fiftyone_tator.embeddings.embedder import Picture
-from fiftyone_tator.embeddings.errors import NoEmbeddings
+from fiftyone_tator.embeddings.errors import EmbeddingError, NoEmbeddings
 from fiftyone_tator.embeddings.judging import FIELDS
 from fiftyone_tator.embeddings.local import DescriptorEmbedder
 from fiftyone_tator.embeddings.neighbours import Neighbours
 from fiftyone_tator.embeddings.suspicious import VIEWS, find
 from fiftyone_tator.embeddings.vectors import VectorField
 from fiftyone_tator.sync.errors import InvalidOption
+from fiftyone_tator.sync.progress import Progress
 from fiftyone_tator.tests.embeddings.labelled import FIELD, blobs, flipped, labelled, names
 
 WRONG, DUPLICATES, OUTLIERS = VIEWS
@@ -295,6 +296,21 @@ def test_values_that_somebody_put_into_a_field_of_that_name_are_kept() -> None:
         dataset.info["tator"] = {"fields": [{"name": "x_outlier", "attribute": "a", "dtype": "float", "source": "x"}]}
         with pytest.raises(InvalidOption, match=r"'x_outlier' is Tator's.*\(prefix\)"):
             find(dataset, FIELD, prefix="x")
+
+
+def test_a_field_that_is_deleted_meanwhile_leaves_a_dataset_that_can_be_read() -> None:
+    vectors, truth = blobs(60)
+    vectors[7] = vectors[3]
+    with labelled(vectors, names(truth)) as (dataset, ids):
+
+        def meddle(progress: Progress) -> None:
+            if progress.stage == "Saving the views" and dataset.has_field("duplicate_group"):
+                dataset.delete_sample_field("duplicate_group")
+
+        with pytest.raises(EmbeddingError, match="deleted or renamed 'duplicate_group'"):
+            find(dataset, FIELD, report=meddle)
+        assert dataset[str(ids[3])].ground_truth is not None
+        assert find(dataset, FIELD).findings[1].count == 2
 
 
 def test_more_samples_than_may_be_compared_with_are_judged_nearly_as_well() -> None:
