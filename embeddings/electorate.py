@@ -31,7 +31,13 @@ class Electorate:
 
     @classmethod
     def of(
-        cls, vectors: VectorField, labels: Mapping[ObjectId, str | None], *, most: int = REFERENCES, seed: int = 51
+        cls,
+        vectors: VectorField,
+        labels: Mapping[ObjectId, str | None],
+        *,
+        most: int = REFERENCES,
+        seed: int = 51,
+        notes: Sequence[str] = (),
     ) -> "Electorate":
         """Chooses who votes.
 
@@ -40,6 +46,7 @@ class Electorate:
             labels: of all samples that have a vector; None for those without a label
             most: so many may vote
             seed: of the choice
+            notes: what to say besides where labels tell nothing
 
         Raises:
             NoLabels: if no two labels are in use
@@ -48,10 +55,11 @@ class Electorate:
         names = list(dict.fromkeys(str(labels[id]) for id in known))
         if len(names) < 2:
             said = f"All of them are called {names[0]!r}" if names else "None of them has a label"
-            raise NoLabels(
+            reason = (
                 f"{said}: of the {len(labels):,} samples with an embedding in {vectors.name!r}, some must have one "
                 "label and some another, to tell from. Label some more samples first."
             )
+            raise NoLabels(" ".join([reason, *notes]))
         numbers = {name: number for number, name in enumerate(names)}
         chosen = representatives([labels[id] for id in known], most, seed=seed)
         ids, matrix = vectors.matrix([known[place] for place in chosen])

@@ -3,6 +3,7 @@
 What is found is no edit, so a push must not take it for one; see :mod:`.vectors`.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,11 +15,12 @@ from pymongo.collection import Collection as Table
 
 from fiftyone_tator.embeddings.errors import EmbeddingError, NoEmbeddings
 from fiftyone_tator.embeddings.vectors import BLOCK, VectorField, still_declared
-from fiftyone_tator.sync.dataset import existing_fields
+from fiftyone_tator.sync.dataset import INFO, existing_fields
 from fiftyone_tator.sync.errors import InvalidOption
-from fiftyone_tator.sync.fields import OWN_FIELDS, RESERVED
+from fiftyone_tator.sync.fields import LABEL_FIELD, OWN_FIELDS, RESERVED
 from fiftyone_tator.sync.held import refresh_held
 
+_WORDS = frozenset({"unknown", "unlabeled", "unlabelled", "none"})
 MADE_BY = "made_by"
 """In the info of a field: the operator that made it for what it finds, and may write to it again."""
 
@@ -43,7 +45,8 @@ class Findings:
     Args:
         dataset: the dataset
         label_field: holds the labels; a field of :class:`fiftyone.core.labels.Classification`
-        unlabelled: labels that stand for none, for example Tator's default; an empty one always does
+        unlabelled: labels that stand for none; an empty one always does. If None, the label attribute's default in
+            Tator, or words such as ``unknown`` where the dataset does not know of one
         operator: that finds, for example ``suggest_labels``; it writes to no fields but those that it made
         way_out: the option that names other fields, in words for a message
 
@@ -52,12 +55,14 @@ class Findings:
     """
 
     def __init__(
-        self, dataset: fo.Dataset, label_field: str, unlabelled: Collection[str], operator: str, way_out: str
+        self, dataset: fo.Dataset, label_field: str, unlabelled: Collection[str] | None, operator: str, way_out: str
     ) -> None:
         self.dataset, self._label = dataset, f"{label_field}.label"
         self._declared: list[str] = []
         self._maker, self._way_out = f"@tator/sync/{operator}", way_out
-        self._none = {*unlabelled, ""}
+        self._chosen = unlabelled is not None
+        self._none = {*(_defaults(dataset, label_field) if unlabelled is None else unlabelled), ""}
+        self._taken: Counter[str] = Counter()
         self._samples: Table[dict[str, Any]] = get_db_conn()[dataset._sample_collection_name]
         if getattr(dataset.get_field(label_field), "document_type", None) is not fo.Classification:
             known = sorted(dataset.get_field_schema(embedded_doc_type=fo.Classification))
@@ -76,6 +81,7 @@ class Findings:
         Returns:
             labels by sample, None for those without; each text is there only once
         """
+        self._taken.clear()
         path, texts = self._label.split("."), dict[str, str]()
         found: dict[ObjectId, str | None] = {}
         for query in _queries(ids):
@@ -83,8 +89,22 @@ class Findings:
                 query[having] = {"$ne": None}
             for sample in self._samples.find(query, {self._label: True}):
                 label: str | None = (sample.get(path[0]) or {}).get(path[1])
-                found[sample["_id"]] = None if label is None or label in self._none else texts.setdefault(label, label)
+                if label is not None and self._is_none(label):
+                    self._taken[label] += 1
+                    label = None
+                found[sample["_id"]] = None if label is None else texts.setdefault(label, label)
         return found
+
+    def _is_none(self, label: str) -> bool:
+        return label in self._none or (not self._chosen and label.strip().casefold() in self._none & _WORDS)
+
+    def notes(self) -> list[str]:
+        """Which labels were taken for none when labels were read last, in words."""
+        taken = [f"{label!r} ({count:,} samples)" for label, count in sorted(self._taken.items()) if label]
+        if not taken:
+            return []
+        otherwise = " If it is one, name those that are none (unlabelled); with an empty list each label counts."
+        return [f"Taken for no label: {', '.join(taken)}.{'' if self._chosen else otherwise}"]
 
     def files(self, ids: Sequence[ObjectId]) -> Iterator[tuple[ObjectId, str]]:
         """The pictures of samples.
@@ -198,6 +218,11 @@ class Findings:
         """
         self._check_declared()
         refresh_held(self.dataset)
+
+
+def _defaults(dataset: fo.Dataset, label_field: str) -> Collection[str]:
+    info = dataset.info.get(INFO, {}) if label_field == LABEL_FIELD else {}
+    return {label for label in info.get("label_defaults", {}).values() if label} or _WORDS
 
 
 def open_vectors(dataset: fo.Dataset, field: str) -> VectorField:

@@ -35,7 +35,7 @@ def suggest(
     *,
     samples: Sequence[ObjectId] | None = None,
     label_field: str = LABEL_FIELD,
-    unlabelled: Collection[str] = (),
+    unlabelled: Collection[str] | None = None,
     fields: tuple[str, str] = FIELDS,
     k: int = VOTERS,
     references: int = REFERENCES,
@@ -51,7 +51,8 @@ def suggest(
         field: holds the vectors
         samples: ids of the samples to suggest for; those without a label if None, all if each has one
         label_field: holds the labels
-        unlabelled: labels that stand for none, for example Tator's default
+        unlabelled: labels that stand for none; Tator's default, or words such as ``unknown``, if None; each label
+            counts if empty
         fields: where the best and the second best suggestion go
         k: neighbours that vote
         references: labelled samples that may vote; of more, so many are chosen, rare labels included
@@ -71,7 +72,7 @@ def suggest(
     vectors, writer = open_vectors(dataset, field), SuggestionWriter(dataset, label_field, unlabelled, fields)
     track.stage("Reading labels", 0, (0, 0.05))
     labels = writer.findings.labels(having=field)
-    electorate = Electorate.of(vectors, labels, most=references, seed=seed)
+    electorate = Electorate.of(vectors, labels, most=references, seed=seed, notes=writer.findings.notes())
     track.stage("Asking labelled samples", 0, (0.05, 0.2))
     calibration = Calibration.learn(electorate.votes(None, k, apart=COPY), electorate.labels)
     writer.begin(electorate.names, calibration, sum(label is not None for label in labels.values()))
@@ -92,7 +93,7 @@ def suggest_by_service(
     *,
     samples: Sequence[ObjectId] | None = None,
     label_field: str = LABEL_FIELD,
-    unlabelled: Collection[str] = (),
+    unlabelled: Collection[str] | None = None,
     fields: tuple[str, str] = FIELDS,
     asked: int = ASKED,
     seed: int = 51,
@@ -107,7 +108,8 @@ def suggest_by_service(
         ask: asks the service
         samples: ids of the samples to suggest for; those without a label if None, all if each has one
         label_field: holds the labels
-        unlabelled: labels that stand for none, for example Tator's default
+        unlabelled: labels that stand for none; Tator's default, or words such as ``unknown``, if None; each label
+            counts if empty
         fields: where the best and the second best suggestion go
         asked: so many labelled samples are sent along
         seed: of their choice

@@ -75,7 +75,7 @@ class SuggestionWriter:
     """
 
     def __init__(
-        self, dataset: fo.Dataset, label_field: str, unlabelled: Collection[str], fields: tuple[str, str]
+        self, dataset: fo.Dataset, label_field: str, unlabelled: Collection[str] | None, fields: tuple[str, str]
     ) -> None:
         self.findings = Findings(
             dataset, label_field, unlabelled, operator="suggest_labels", way_out="Name two other fields (fields)."
@@ -96,6 +96,7 @@ class SuggestionWriter:
         """
         self._names, self._calibration = names, calibration
         result = self._result
+        result.notes += self.findings.notes()
         result.labelled, result.calibrated_on, result.accuracy = labelled, calibration.samples, calibration.accuracy
         if not calibration.samples:
             result.notes.append(

@@ -100,7 +100,7 @@ def find(
     *,
     samples: Sequence[ObjectId] | None = None,
     label_field: str = LABEL_FIELD,
-    unlabelled: Collection[str] = (),
+    unlabelled: Collection[str] | None = None,
     fraction: float = FRACTION,
     distance: float = DISTANCE,
     within: str | None = "version",
@@ -119,7 +119,8 @@ def find(
         samples: ids of the samples to look at, all if None; they are compared with the whole dataset, except that
             near-duplicates are looked for among them alone
         label_field: holds the labels
-        unlabelled: labels that stand for none, for example Tator's default
+        unlabelled: labels that stand for none; Tator's default, or words such as ``unknown``, if None; each label
+            counts if empty
         fraction: of the samples; the views of wrong labels and of outliers hold no more
         distance: by cosine, up to which two samples are near-duplicates
         within: samples that differ in this field are no duplicates, since another version may show the same things;
@@ -154,6 +155,7 @@ def find(
             "Compute the embeddings first (compute_fastvss_embeddings)."
         )
     result = SuspicionResult(dataset.name, len(judged), sum(labels[id] is not None for id in judged))
+    result.notes += findings.notes()
     if samples is not None:
         result.left_out.add("Without an embedding", map(str, sorted(set(samples) - judged)))
     track.stage("Comparing with each other", 0, (0.05, 0.2))

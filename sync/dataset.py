@@ -12,7 +12,7 @@ from fiftyone.core.odm import create_field, get_db_conn
 from fiftyone_tator.media.folders import safe_name
 from fiftyone_tator.sync.base import BaseStore
 from fiftyone_tator.sync.errors import InvalidOption, NotFromTator
-from fiftyone_tator.sync.fields import LABEL_FIELD, Field, FieldMap
+from fiftyone_tator.sync.fields import LABEL_FIELD, Field, FieldMap, label_defaults
 from fiftyone_tator.sync.scope import Scope
 
 INFO = "tator"
@@ -328,6 +328,7 @@ def describe(scope: Scope, fields: FieldMap, old: Mapping[str, Any] | None) -> d
         "types": {**earlier.get("types", {}), **{str(k.id): {"name": k.name, "dtype": k.dtype} for k in scope.types}},
         "label_attributes": {**earlier.get("label_attributes", {}), **labels},
         "label_choices": {**earlier.get("label_choices", {}), **label_choices(scope, fields)},
+        "label_defaults": {**earlier.get("label_defaults", {}), **label_defaults(scope.types, fields.label)},
         "score_attributes": {
             **earlier.get("score_attributes", {}),
             **{str(kind): attribute for kind, attribute in fields.score.items()},

@@ -132,6 +132,22 @@ def label_candidates(kinds: Iterable[LocalizationType]) -> list[str]:
     return list(dict.fromkeys(texts))
 
 
+def label_defaults(kinds: Iterable[LocalizationType], labels: Mapping[int, str | None]) -> dict[str, str | None]:
+    """What Tator calls what nobody labelled.
+
+    Args:
+        kinds: the localization types
+        labels: their label attributes, by id
+
+    Returns:
+        the label attribute's default by the type's id as text; None where it has none
+    """
+    attributes = {str(kind.id): [a for a in kind.attribute_types if a.name == labels.get(kind.id)] for kind in kinds}
+    return {
+        number: str(found[0].default) if found and found[0].default else None for number, found in attributes.items()
+    }
+
+
 def find_score(kind: LocalizationType) -> str | None:
     """The float attribute of a type that holds a confidence: ``score`` or ``confidence`` in any case.
 

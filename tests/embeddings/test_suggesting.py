@@ -93,6 +93,29 @@ def test_labels_that_stand_for_none_are_suggested_for_and_never_suggested() -> N
         assert said[1::2] == names(truth)[1::2]
 
 
+@pytest.mark.parametrize(("default", "label"), [(None, "Unknown"), ("tbd", "tbd"), (None, "unlabeled ")])
+def test_the_label_of_what_nobody_labelled_is_never_suggested(default: str | None, label: str) -> None:
+    vectors, truth = blobs(300, spread=0.3)
+    labels = [label if number % 3 else name for number, name in enumerate(names(truth))]
+    with labelled(vectors, labels) as (dataset, _):
+        dataset.info["tator"] = {"label_defaults": {"5": None, "6": default}}
+        dataset.save()
+        result = suggest(dataset, FIELD)
+        said, _ = predictions(dataset)
+        assert (result.labelled, result.suggested) == (100, 200) and label not in said
+        assert any(f"Taken for no label: {label!r} (200 samples)" in note for note in result.notes)
+        everything = suggest(dataset, FIELD, unlabelled=[])
+        assert everything.labelled == 300 and label in predictions(dataset)[0] and everything.notes == []
+
+
+def test_where_hardly_a_label_is_left_it_is_told_which_were_taken_for_none() -> None:
+    with (
+        labelled(blobs(30)[0], ["eel", *["none"] * 29]) as (dataset, _),
+        pytest.raises(NoLabels, match=r"All of them are called 'eel'.*'none' \(29 samples\).*\(unlabelled\)"),
+    ):
+        suggest(dataset, FIELD)
+
+
 def test_a_suggestion_is_no_edit_and_shows_in_samples_that_somebody_holds() -> None:
     vectors, truth = blobs(200, spread=0.3)
     with labelled(vectors, [None, *names(truth)[1:]]) as (dataset, ids):

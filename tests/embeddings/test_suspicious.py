@@ -224,6 +224,17 @@ def test_without_labels_duplicates_and_outliers_are_found_all_the_same() -> None
         assert view(dataset, WRONG) == [] and view(dataset, OUTLIERS)[0] == ids[9]
 
 
+def test_the_label_of_what_nobody_labelled_is_not_suspicious() -> None:
+    vectors, truth = blobs(400, spread=0.5)
+    labels = ["unknown" if number % 20 == 0 else name for number, name in enumerate(names(truth))]
+    with labelled(vectors, labels) as (dataset, ids):
+        result = find(dataset, FIELD)
+        assert result.labelled == 380 and "Taken for no label: 'unknown' (20 samples)" in result.notes[0]
+        assert not {*view(dataset, WRONG)} & {*ids[::20]}
+        find(dataset, FIELD, unlabelled=[])
+        assert {*view(dataset, WRONG)} & {*ids[::20]}
+
+
 def test_unlabelled_samples_are_never_suspicious_of_a_wrong_label() -> None:
     vectors, truth = blobs(400, spread=0.5)
     labels, _ = flipped(truth)

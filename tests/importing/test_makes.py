@@ -186,6 +186,7 @@ def test_the_dataset_says_where_it_comes_from(imported: Any) -> None:
     )
     assert info["versions"] == {str(imported.versions["Baseline"]): "Baseline"}
     assert info["label_attributes"] == {str(imported.types["Box"]): "Label"}
+    assert info["label_defaults"] == {str(imported.types["Box"]): "unknown"}
     assert info["last_import"]["created"] == 4
     assert "unfinished_run" not in info
 
