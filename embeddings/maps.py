@@ -12,7 +12,7 @@ from fiftyone.brain import visualization as brain
 
 from fiftyone_tator.embeddings.embedder import Vectors
 from fiftyone_tator.embeddings.errors import EmbeddingError, NoEmbeddings
-from fiftyone_tator.embeddings.options import Method
+from fiftyone_tator.embeddings.options import MapOptions, Method
 from fiftyone_tator.embeddings.reducing import (
     FEWEST,
     NAMES,
@@ -23,9 +23,8 @@ from fiftyone_tator.embeddings.reducing import (
     reduce,
     usable,
 )
-from fiftyone_tator.embeddings.runs import BOOKS, UNFINISHED, check_replaceable, making
+from fiftyone_tator.embeddings.runs import BOOKS, UNFINISHED, check_dataset, check_replaceable, making
 from fiftyone_tator.embeddings.vectors import VectorField
-from fiftyone_tator.sync.errors import InvalidOption
 from fiftyone_tator.sync.options import checked
 from fiftyone_tator.sync.progress import Report, Tracker
 
@@ -111,10 +110,11 @@ def visualize(
         EmbeddingError: if there are too many for t-SNE, or they are no vectors
     """
     started = time.monotonic()
+    check_dataset(dataset)
+    said = {"field": field, "method": method, "brain_key": brain_key, "seed": seed, "parameters": parameters}
+    options = checked(MapOptions, ("Map", said))
+    chosen = checked(PARAMETERS[method], (NAMES[method], options.parameters))
     key = f"{brain_key or field}_{method}"
-    if method not in PARAMETERS:
-        raise InvalidOption(f"There is no method {method!r} for maps. It should be umap, tsne or pca.")
-    chosen = checked(PARAMETERS[method], (NAMES[method], parameters or {}))
     check_installed(method)
     with making(dataset, key) as lease:
         check_replaceable(dataset, key, "visualization", fields=[field], method=method)

@@ -3,13 +3,25 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
+from fiftyone_tator.embeddings.fastvss import EMBED_PATH, check_path
+from fiftyone_tator.sync.errors import InvalidOption
 from fiftyone_tator.sync.options import Name, checked
 
 Method = Literal["umap", "tsne", "pca"]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+"""NumPy, scikit-learn and UMAP take no other."""
 LOCAL = "local"
 """Instead of a service's address: what this machine has."""
+
+
+def _path(value: str) -> str:
+    try:
+        return check_path(value)
+    except InvalidOption as error:
+        raise PydanticCustomError("path", "{why}", {"why": str(error).rstrip(".")}) from None
 
 
 class EmbedOptions(BaseModel):
@@ -40,12 +52,50 @@ class EmbedOptions(BaseModel):
     everything: bool = False
     batch_size: Annotated[int, Field(ge=2, le=4096)] = 32
     in_flight: Annotated[int, Field(ge=1, le=16)] = 3
-    path: Name = "/embed/{project}"
+    path: Annotated[Name, AfterValidator(_path)] = EMBED_PATH
     map: Method | None = None
     similarity: bool = False
     suggestions: bool = False
     brain_key: Name | None = None
-    seed: Annotated[int, Field(ge=0)] = 51
+    seed: Seed = 51
+
+
+class MapOptions(BaseModel):
+    """Which map to make.
+
+    Args:
+        field: the field of the vectors
+        method: how the many numbers become two
+        brain_key: how the map's key begins, before the method; the field's name if left out
+        seed: of what is random
+        parameters: of the method, see :mod:`fiftyone_tator.embeddings.reducing`
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    field: Name | None = None
+    method: Method = "umap"
+    brain_key: Name | None = None
+    seed: Seed = 51
+    parameters: Annotated[Mapping[str, Any], Field(default_factory=dict)]
+
+
+class IndexOptions(BaseModel):
+    """Which similarity index to make.
+
+    Args:
+        field: the field of the vectors
+        backend: where the index is; what suits the size if left out
+        brain_key: how the index's key begins; the field's name if left out
+        metric: how the distance of two vectors is measured
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    field: Name | None = None
+    backend: Name | None = None
+    brain_key: Name | None = None
+    metric: Name = "cosine"
 
 
 def parse_embed_options(*layers: tuple[str, Mapping[str, Any]]) -> EmbedOptions:

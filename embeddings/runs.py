@@ -19,6 +19,22 @@ BOOKS = threading.RLock()
 dataset, and reading the list writes to it."""
 
 
+def check_dataset(dataset: Any) -> None:
+    """Refuses what is no dataset.
+
+    Args:
+        dataset: what somebody handed in as one
+
+    Raises:
+        InvalidOption: if it is a view, or something else
+    """
+    if not isinstance(dataset, fo.Dataset):
+        raise InvalidOption(
+            f"The dataset is a {type(dataset).__name__}, and should be a dataset. Hand in the dataset itself, and say "
+            "which of its samples are meant by a view (view=) or by ids."
+        )
+
+
 @contextmanager
 def making(dataset: fo.Dataset, key: str) -> Iterator[Lease]:
     """Keeps a key for whoever makes its run, and brings what is known of the dataset up to date.

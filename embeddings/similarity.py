@@ -1,5 +1,6 @@
 """The similarity index of a field of vectors, in whatever FiftyOne Brain knows, and sorting by a picture."""
 
+import difflib
 import importlib.util
 import inspect
 import logging
@@ -20,10 +21,12 @@ from sklearn.metrics import pairwise_distances
 
 from fiftyone_tator.embeddings.embedder import Vectors
 from fiftyone_tator.embeddings.errors import BadVectors, EmbeddingError, NoEmbeddings, NotInstalled, OtherModel
+from fiftyone_tator.embeddings.options import IndexOptions
 from fiftyone_tator.embeddings.reducing import usable
-from fiftyone_tator.embeddings.runs import BOOKS, UNFINISHED, check_replaceable, making
+from fiftyone_tator.embeddings.runs import BOOKS, UNFINISHED, check_dataset, check_replaceable, making
 from fiftyone_tator.embeddings.vectors import VectorField
 from fiftyone_tator.sync.errors import InvalidOption
+from fiftyone_tator.sync.options import checked
 from fiftyone_tator.sync.progress import Report, Tracker
 from fiftyone_tator.tator_client import TatorError
 
@@ -31,6 +34,7 @@ AT_HOME = "sklearn"
 OUTGROWS_MEMORY = "lancedb"
 MOST_BYTES_AT_HOME = 1_000_000_000
 
+_METRICS = ("cosine", "euclidean", "manhattan", "chebyshev", "correlation")
 _PLACES = ("table_name", "collection_name", "index_name")
 _MADE = "fiftyone"
 _OURS = "fiftyone_tator.embeddings.lance.LanceSimilarityConfig"
@@ -101,6 +105,9 @@ def index(
         EmbeddingError: if the backend cannot be reached, or refuses
     """
     started = time.monotonic()
+    check_dataset(dataset)
+    said = {"field": field, "backend": backend, "brain_key": brain_key, "metric": metric}
+    checked(IndexOptions, ("Similarity index", said))
     samples = None if samples is None else list(dict.fromkeys(samples))
     vectors, tracker = VectorField(dataset, field), Tracker(report)
     count = _count(vectors, samples)
@@ -109,6 +116,7 @@ def index(
     config = _config(backend, settings)
     if backend == AT_HOME:
         samples, count = None, vectors.count()
+        _check_metric(metric, _dimensions(vectors, None))
     wanted = dataset._sample_collection.estimated_document_count() if samples is None else len(samples)
     key = f"{brain_key or field}_similarity"
     with making(dataset, key) as lease:
@@ -296,6 +304,20 @@ def _build(
     if not count:
         raise NoEmbeddings(f"No vector in {field!r} can be compared. Compute the embeddings anew.")
     return count
+
+
+def _check_metric(metric: str, dimensions: int) -> None:
+    """Tries the metric, since FiftyOne's index in memory only meets it when somebody sorts."""
+    try:
+        if metric == "precomputed":
+            raise ValueError("it is none")
+        pairwise_distances(np.eye(3, dimensions, dtype=np.float32), metric=metric)
+    except ValueError as error:
+        near = difflib.get_close_matches(metric, _METRICS, n=1)
+        way = f"Did you mean {near[0]}?" if near else f"Choose {', '.join(_METRICS)}, or another one of scikit-learn's."
+        raise InvalidOption(
+            f"The metric {metric!r} cannot be used ({str(error).splitlines()[0][:100]}). {way}"
+        ) from None
 
 
 def _listed(field: str) -> str:

@@ -9,11 +9,13 @@ import fiftyone.brain as fob
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
+from fiftyone_tator.embeddings.options import IndexOptions
 from fiftyone_tator.embeddings.similarity import index
 from fiftyone_tator.operators.embed_result import SORTING, line_page, similarity_line
 from fiftyone_tator.operators.embed_run import call, execute, field_of, said
 from fiftyone_tator.operators.form_parts import choice, vector_field
 from fiftyone_tator.operators.running import from_app
+from fiftyone_tator.sync.options import checked
 from fiftyone_tator.sync.progress import Report
 
 TITLE = "Compute similarity"
@@ -83,9 +85,9 @@ class ComputeSimilarity(foo.Operator):  # type: ignore[misc]
 
         def work(report: Report) -> dict[str, Any]:
             params = said(ctx.params)
-            options = {name: params[name] for name in ("backend", "brain_key", "metric") if name in params}
-            if options.get("backend") == _AUTOMATIC:
-                del options["backend"]
+            if params.get("backend") == _AUTOMATIC:
+                del params["backend"]
+            options = checked(IndexOptions, (TITLE, params)).model_dump(exclude={"field"})
             return index(ctx.dataset, field_of(ctx), report=report, **options).as_json()
 
         def shown(result: dict[str, Any]) -> Iterator[Any]:

@@ -8,15 +8,18 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from fiftyone_tator.embeddings.maps import visualize
+from fiftyone_tator.embeddings.options import MapOptions
 from fiftyone_tator.embeddings.reducing import PARAMETERS
 from fiftyone_tator.operators.embed_form import best_map, map_field
 from fiftyone_tator.operators.embed_result import line_page, map_line
 from fiftyone_tator.operators.embed_run import call, execute, field_of, said, samples_of, show_map
 from fiftyone_tator.operators.form_parts import vector_field, which_samples
 from fiftyone_tator.operators.running import from_app
+from fiftyone_tator.sync.options import checked
 from fiftyone_tator.sync.progress import Report
 
 TITLE = "Visualize embeddings"
+_PARAMETERS = frozenset(name for parameters in PARAMETERS.values() for name in parameters.model_fields)
 
 
 class VisualizeEmbeddings(foo.Operator):  # type: ignore[misc]
@@ -65,13 +68,19 @@ class VisualizeEmbeddings(foo.Operator):  # type: ignore[misc]
 
         def work(report: Report) -> dict[str, Any]:
             params = said(ctx.params)
-            field, samples = field_of(ctx), samples_of(ctx, narrow=False)
-            method = params.get("method", best_map())
-            options = {name: params[name] for name in ("brain_key", "seed") if name in params}
-            known = PARAMETERS[method].model_fields if method in PARAMETERS else {}
-            parameters = {**params.get("parameters", {}), **{name: params[name] for name in known if name in params}}
+            # The form has one place for each parameter, and keeps those of a method that was chosen before.
+            filled = {name: params.pop(name) for name in _PARAMETERS if name in params}
+            options = checked(MapOptions, (TITLE, {"method": best_map(), **params}))
+            mine = {name: value for name, value in filled.items() if name in PARAMETERS[options.method].model_fields}
             made = visualize(
-                ctx.dataset, field, method=method, parameters=parameters, samples=samples, report=report, **options
+                ctx.dataset,
+                field_of(ctx),
+                method=options.method,
+                brain_key=options.brain_key,
+                seed=options.seed,
+                parameters={**mine, **options.parameters},
+                samples=samples_of(ctx, narrow=False),
+                report=report,
             )
             return made.as_json()
 
@@ -111,7 +120,7 @@ class VisualizeEmbeddings(foo.Operator):  # type: ignore[misc]
             brain_key (None): how the map's key begins, before ``_umap`` and so on; the field's name if None
             seed (None): of what is random; 51 if None
             parameters (None): of the method: ``num_neighbors``, ``min_dist`` and ``metric`` of UMAP; ``perplexity``,
-                ``learning_rate``, ``max_iters``, ``pca_dims`` and ``metric`` of t-SNE; ``svd_solver`` of PCA
+                ``learning_rate``, ``max_iters`` and ``pca_dims`` of t-SNE; ``svd_solver`` of PCA
             delegate (False): whether to leave the work to a ``fiftyone delegated launch`` worker
 
         Returns:
@@ -121,7 +130,8 @@ class VisualizeEmbeddings(foo.Operator):  # type: ignore[misc]
             OperatorFailed: if it fails in a way that is explained
         """
         options = {"field": field, "method": method, "brain_key": brain_key, "seed": seed}
-        further = None if parameters is None else dict(parameters)
+        # What is no mapping is told by the operator, in words.
+        further = dict(parameters) if isinstance(parameters, Mapping) else parameters
         return call(self, dataset, view=view, selected=selected, delegate=delegate, parameters=further, **options)
 
 
@@ -135,7 +145,7 @@ def _fields(inputs: types.Object, ctx: Any, field: str) -> None:
     if method == "tsne":
         inputs.float("perplexity", default=30.0, min=1, max=1000, label="Perplexity", view=third)
     if method != "pca":
-        inputs.int("seed", default=51, min=0, label="Seed", view=third)
+        inputs.int("seed", default=51, min=0, max=2**32 - 1, label="Seed", view=third)
     key = ctx.params.get("brain_key") or field
     inputs.str(
         "brain_key",

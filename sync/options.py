@@ -155,6 +155,8 @@ def _wanted(annotation: Any) -> str:
         return " or ".join(map(str, get_args(annotation)))
     if "list[" in text:
         return "a list of names or ids" if "int" in text else "a list of texts"
+    if "Mapping[" in text:
+        return "names with their values"
     words = [("bool", "true or false"), ("int", "a whole number"), ("float", "a number"), ("str", "a text")]
     found = [word for mark, word in words if mark in text]
     if "Ge(ge=1)" in text and "MinLen" in text:

@@ -1,65 +1,28 @@
 """Maps of embeddings, as FiftyOne Brain and the App find them."""
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, get_args
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import fiftyone as fo
-import fiftyone.brain as fob
 import numpy as np
 import pytest
 from bson import ObjectId
 from fiftyone.server.routes.embeddings import OnPlotLoad
 from pymongo.errors import WriteError
 
-from fiftyone_tator.embeddings.embedder import Source
-from fiftyone_tator.embeddings.errors import BadVectors, EmbeddingError, NoEmbeddings, NotInstalled
 from fiftyone_tator.embeddings.maps import MapResult, visualize
 from fiftyone_tator.embeddings.options import Method
 from fiftyone_tator.embeddings.reducing import FEWEST, PARAMETERS, reduce
-from fiftyone_tator.embeddings.vectors import Record, VectorField
-from fiftyone_tator.sync.errors import InvalidOption
+from fiftyone_tator.embeddings.vectors import VectorField
 from fiftyone_tator.sync.progress import Cancelled, Progress
-
-FIELD = "fastvss"
-METHODS: tuple[Method, ...] = get_args(Method)
-
-Make = Callable[..., fo.Dataset]
-
-
-def two_groups(count: int, dimensions: int = 8, seed: int = 0) -> Any:
-    """Vectors of two groups, far from each other, in turn."""
-    vectors = np.random.default_rng(seed).normal(size=(count, dimensions)).astype(np.float32)
-    vectors[::2, 0] += 20
-    vectors[1::2, 1] += 20
-    return vectors
+from fiftyone_tator.tests.embeddings.grouped import FIELD, METHODS, Make, add, datasets, two_groups
 
 
 @pytest.fixture
 def make(database: object) -> Iterator[Make]:
     """Makes datasets of samples, the first of which have the vectors."""
-    made = []
-
-    def dataset(vectors: Any, *, without: int = 0) -> fo.Dataset:
-        found = fo.Dataset(persistent=False)
-        made.append(found)
-        add(found, vectors)
-        found.add_samples([fo.Sample(filepath=f"/nowhere/none {number}.jpg") for number in range(without)])
-        return found
-
-    yield dataset
-    for each in made:
-        each.delete()
-
-
-def add(dataset: fo.Dataset, vectors: Any) -> list[ObjectId]:
-    """Adds samples that have vectors."""
-    ids = dataset.add_samples([fo.Sample(filepath=f"/nowhere/{ObjectId()}.jpg") for _ in vectors])
-    field = VectorField(dataset, FIELD)
-    if not field.exists:
-        field.declare(Record.of(Source("fastvss", "reef"), vectors[0]))
-    field.write([ObjectId(id) for id in ids], vectors)
-    return [ObjectId(id) for id in ids]
+    with datasets() as one:
+        yield one
 
 
 def results(dataset: fo.Dataset, key: str) -> Any:
@@ -252,65 +215,6 @@ def test_the_fewest_vectors_a_method_can_do_with_give_a_map(method: Method, make
     assert np.isfinite(results(dataset, f"fastvss_{method}").points).all()
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_fewer_are_refused_with_how_many_it_needs(method: Method, make: Make) -> None:
-    count = FEWEST[method] - 1
-    dataset = make(two_groups(count), without=5)
-    with pytest.raises(NoEmbeddings, match=f"{count} of the samples .* at least {FEWEST[method]}") as refused:
-        visualize(dataset, FIELD, method=method)
-    assert ("method=pca" in str(refused.value)) == (method != "pca")
-
-
-def test_too_few_usable_vectors_are_refused_after_reading_them(make: Make) -> None:
-    vectors = two_groups(5)
-    vectors[:4] = np.nan
-    with pytest.raises(NoEmbeddings, match=r"1 of the samples .* at least 2"):
-        visualize(make(vectors), FIELD, method="pca")
-
-
-def test_a_field_that_is_not_there_is_refused(make: Make) -> None:
-    with pytest.raises(NoEmbeddings, match="no vectors in a field 'other'"):
-        visualize(make(two_groups(5)), "other", method="pca")
-
-
-def test_vectors_of_one_number_are_refused() -> None:
-    with pytest.raises(BadVectors, match="one number each"):
-        reduce(np.ones((9, 1), np.float32), (), method="pca", seed=1, parameters=PARAMETERS["pca"]())
-
-
-def test_umap_that_is_not_installed_is_refused_with_what_to_install(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dataset = make(two_groups(9))
-    monkeypatch.setitem(sys.modules, "umap", None)
-    with pytest.raises(NotInstalled, match=r"pip install 'fiftyone-tator\[umap\]'.*tsne or pca"):
-        visualize(dataset, FIELD)
-
-
-@pytest.mark.parametrize(
-    ("method", "parameters", "message"),
-    [
-        ("umap", {"num_neighbours": 5}, "UMAP: .*'num_neighbours'. Did you mean num_neighbors"),
-        ("umap", {"num_neighbors": 1}, "UMAP: .*num_neighbors cannot be 1"),
-        ("umap", {"metric": "cosin"}, "UMAP: .*metric cannot be 'cosin'.*cosine"),
-        ("umap", {"perplexity": 3}, "UMAP: there is no option 'perplexity'"),
-        ("tsne", {"max_iter": 300}, "t-SNE: .*Did you mean max_iters"),
-        ("pca", {"svd_solver": "fast"}, "PCA: .*svd_solver cannot be 'fast'"),
-    ],
-)
-def test_parameters_that_the_method_does_not_take_are_refused(
-    method: Method, parameters: dict[str, Any], message: str, make: Make
-) -> None:
-    with pytest.raises(InvalidOption, match=message):
-        visualize(make(two_groups(5)), FIELD, method=method, parameters=parameters)
-
-
-def test_a_method_that_does_not_exist_is_refused(make: Make) -> None:
-    wrong: Any = "som"
-    with pytest.raises(InvalidOption, match=r"'som'.*umap, tsne or pca"):
-        visualize(make(two_groups(5)), FIELD, method=wrong)
-
-
 def test_parameters_are_adapted_to_few_vectors_and_recorded(make: Make) -> None:
     dataset = make(two_groups(10))
     umap = visualize(dataset, FIELD, parameters={"num_neighbors": 50, "min_dist": 0.5})
@@ -320,20 +224,6 @@ def test_parameters_are_adapted_to_few_vectors_and_recorded(make: Make) -> None:
     tsne = visualize(dataset, FIELD, method="tsne", parameters={"max_iters": 300})
     assert tsne.parameters == {"perplexity": 3.0, "learning_rate": 50.0, "max_iters": 300, "pca_dims": 8}
     assert dataset.get_brain_info("fastvss_tsne").config.max_iters == 300
-
-
-@pytest.mark.parametrize("key", ["my map", "1st"])
-def test_a_key_that_fiftyone_does_not_take_is_refused(key: str, make: Make) -> None:
-    with pytest.raises(InvalidOption, match=f"'{key}_pca'.*Choose another brain_key"):
-        visualize(make(two_groups(5)), FIELD, method="pca", brain_key=key)
-
-
-def test_a_run_of_another_kind_under_the_key_is_not_replaced(make: Make) -> None:
-    dataset = make(two_groups(5))
-    fob.compute_visualization(dataset, points=np.zeros((5, 2)), brain_key="fastvss_pca")
-    with pytest.raises(InvalidOption, match="Choose another brain_key"):
-        visualize(dataset, FIELD, method="pca")
-    assert dataset.get_brain_info("fastvss_pca").config.method == "manual"
 
 
 def test_a_result_is_plain_data() -> None:
@@ -416,8 +306,3 @@ def test_undefined_numbers_among_those_that_were_not_fitted_are_left_out(make: M
     vectors[::4] = np.nan
     made = visualize(make(vectors), FIELD, method="pca", fit_at_most=15)
     assert (made.samples, made.left_out) == (30, 10)
-
-
-def test_tsne_of_too_many_is_refused_with_the_way_out(make: Make) -> None:
-    with pytest.raises(EmbeddingError, match=r"21 samples.*more than 20.*umap or pca, or a view"):
-        visualize(make(two_groups(21)), FIELD, method="tsne", fit_at_most=20)

@@ -247,6 +247,33 @@ def test_what_cannot_be_is_told_with_the_way_out(dataset: fo.Dataset) -> None:
     assert dataset.list_brain_runs() == []
 
 
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        ("foo", r"metric 'foo' cannot be used .*Choose cosine, euclidean, manhattan"),
+        ("cosin", r"metric 'cosin' cannot be used .*Did you mean cosine"),
+        ("precomputed", r"metric 'precomputed' cannot be used"),
+        (["cosine"], r"Similarity index: the option metric cannot be \['cosine'\].* should be a text"),
+    ],
+)
+def test_a_metric_on_which_sorting_would_fail_makes_no_index(dataset: fo.Dataset, metric: Any, message: str) -> None:
+    with pytest.raises(InvalidOption, match=message):
+        index(dataset, "vss", metric=metric)
+    assert dataset.list_brain_runs() == []
+
+
+@pytest.mark.parametrize("metric", [*similarity._METRICS, "canberra"])
+def test_a_metric_that_is_taken_sorts(dataset: fo.Dataset, metric: str) -> None:
+    index(dataset, "vss", metric=metric)
+    assert len(dataset.sort_by_similarity(dataset.first().id, k=3, brain_key=KEY)) == 3
+
+
+def test_a_view_handed_in_for_a_dataset_gets_no_index(dataset: fo.Dataset) -> None:
+    view: Any = dataset.limit(3)
+    with pytest.raises(InvalidOption, match="is a DatasetView, and should be a dataset"):
+        index(view, "vss")
+
+
 def test_a_picture_cannot_be_compared_without_an_index_or_by_another_model(dataset: fo.Dataset) -> None:
     with pytest.raises(NoEmbeddings, match=r"There is no similarity index 'vss_similarity'"):
         similar_to(dataset, KEY, VECTORS[0], k=1)

@@ -9,6 +9,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import numpy as np
 import pytest
+from fiftyone.operators.executor import ExecutionError
 
 from fiftyone_tator.operators.running import OperatorFailed
 
@@ -104,6 +105,40 @@ def test_a_maps_parameter_that_it_does_not_know_is_told_with_those_that_it_knows
     foo.get_operator(COMPUTE)(reef)
     with pytest.raises(OperatorFailed, match="no option 'perplexity'"):
         foo.get_operator("@tator/sync/visualize_embeddings")(reef, method="umap", parameters={"perplexity": 3})
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "message"),
+    [
+        (
+            "visualize_embeddings",
+            {"metod": "pca"},
+            "Visualize embeddings: .*'metod'. Did you mean method",
+        ),
+        ("visualize_embeddings", {"method": ["pca"]}, "method cannot be .*umap or tsne or pca"),
+        ("visualize_embeddings", {"method": "pca", "parameters": "abc"}, "parameters cannot be 'abc'"),
+        (
+            "compute_similarity",
+            {"backnd": "lancedb"},
+            "Compute similarity: .*'backnd'. Did you mean backend",
+        ),
+        ("compute_similarity", {"metric": "foo"}, "metric 'foo' cannot be used"),
+    ],
+)
+def test_a_wrong_or_misspelt_parameter_is_told(
+    reef: fo.Dataset, name: str, params: dict[str, Any], message: str
+) -> None:
+    foo.get_operator(COMPUTE)(reef)
+    with pytest.raises(ExecutionError, match=message):
+        foo.execute_operator(f"@tator/sync/{name}", ctx={"dataset": reef, "params": params})
+    assert reef.list_brain_runs() == []
+
+
+def test_what_the_form_keeps_of_another_method_is_no_hindrance(reef: fo.Dataset) -> None:
+    foo.get_operator(COMPUTE)(reef)
+    params = {"method": "tsne", "perplexity": 4.0, "num_neighbors": 7, "min_dist": 0.2}
+    result = foo.execute_operator("@tator/sync/visualize_embeddings", ctx={"dataset": reef, "params": params}).result
+    assert result["parameters"]["perplexity"] == 4.0
 
 
 def test_the_wrong_label_is_found_and_the_right_one_suggested(reef: fo.Dataset) -> None:
