@@ -1,5 +1,9 @@
-"""A client of Fast-VSS, asynchronous, for any event loop: a web server's, or one in a thread of its own."""
+"""A client of Fast-VSS, asynchronous, for any event loop: a web server's, or one in a thread of its own.
 
+What is sent goes to the one address that it was given: neither a path nor a redirect leads elsewhere.
+"""
+
+import re
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
@@ -12,6 +16,7 @@ import stamina
 from fiftyone_tator.embeddings import answers
 from fiftyone_tator.embeddings.answers import Health, Job, Neighbour, check_embeddings, check_knn
 from fiftyone_tator.embeddings.errors import EmbeddingError, ServiceAway, UnknownProject, WorkerDead
+from fiftyone_tator.sync.errors import InvalidOption
 
 __all__ = [
     "EMBED_PATH",
@@ -29,10 +34,32 @@ KNN_PATH = "/knn/{top_n}/{project}"
 PATIENCE = 300.0
 _CONNECT_SECONDS = 5.0
 _ATTEMPTS = 4
+_MOST_REDIRECTS = 5
+_PATH = re.compile(r"/[^@\\?#\s]*")
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.005, 0.5, 1.5
 
 File = tuple[str, bytes]
 """Name and content."""
+
+
+def check_path(path: str) -> str:
+    """Refuses the path of a call that may lead to another service, or to no project.
+
+    Args:
+        path: such as ``/embed/{project}``
+
+    Returns:
+        the path
+
+    Raises:
+        InvalidOption: if it cannot be one
+    """
+    if not _PATH.fullmatch(path) or path.count("{project}") != 1:
+        raise InvalidOption(
+            "The path of the service's call cannot be used. It should begin with a slash, hold {project} once and "
+            f"none of @ \\ ? # or spaces, like {EMBED_PATH}."
+        )
+    return path
 
 
 class FastVSS:
@@ -50,6 +77,7 @@ class FastVSS:
 
     Raises:
         ServiceAway: if the address is none
+        InvalidOption: if a path cannot be one
     """
 
     def __init__(
@@ -62,7 +90,7 @@ class FastVSS:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.url, self._auth = _parted(url)
-        self._embed_path, self._knn_path = embed_path, knn_path
+        self._embed_path, self._knn_path = check_path(embed_path), check_path(knn_path)
         self._timeout = httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS))
         self._transport = transport
 
@@ -71,7 +99,7 @@ class FastVSS:
         self._http = httpx.AsyncClient(
             auth=self._auth,
             timeout=self._timeout,
-            follow_redirects=True,
+            follow_redirects=False,
             headers={"Accept": "application/json", "User-Agent": "fiftyone-tator"},
             transport=self._transport,
         )
@@ -169,7 +197,7 @@ class FastVSS:
             JobGone: if the service does not know it (any more)
             EmbeddingError: if the service is not there or does not have the project
         """
-        return answers.job_of(*await self._ask("GET", f"/predict/job/{quote(job_id, safe='')}/{{project}}", project))
+        return answers.job_of(*await self._ask("GET", f"/predict/job/{_quoted(job_id)}/{{project}}", project))
 
     async def wait(
         self, project: str, job_id: str, *, patience: float = PATIENCE, sign: Callable[[], float] | None = None
@@ -208,7 +236,7 @@ class FastVSS:
     ) -> tuple[dict[str, Any], str]:
         """Makes a call about a project, and tells which there are if it is unknown."""
         try:
-            return await self._call(method, path.replace("{project}", quote(project, safe="")), files=files)
+            return await self._call(method, path.replace("{project}", _quoted(project)), files=files)
         except UnknownProject:
             known = ", ".join(sorted(await self.projects())) or "none"
             raise UnknownProject(
@@ -231,15 +259,51 @@ class FastVSS:
 
     async def _exchange(self, request: httpx.Request, call: str) -> dict[str, Any]:
         try:
-            response = await self._http.send(request)
+            response = await self._http.send(self._ours(request, call))
+            for _ in range(_MOST_REDIRECTS):
+                following = response.next_request
+                if following is None:
+                    break
+                self._ours(following, call)
+                if following.method != request.method:
+                    raise ServiceAway(
+                        f"{call} was redirected to {_bare(following.url)}. Use the address of the service that answers "
+                        "itself."
+                    )
+                response = await self._http.send(following)
         except httpx.RequestError as error:
             raise _unreachable(call, error) from None
-        if response.request.method != request.method or response.is_redirect:
-            to, _ = _parted(str(response.url))
-            raise ServiceAway(f"{call} was redirected to {to}. Use the address of the service that answers itself.")
+        if response.next_request is not None:
+            raise ServiceAway(
+                f"{call} was redirected {_MOST_REDIRECTS + 1} times, at last to {_bare(response.next_request.url)}. "
+                "Use the address of the service that answers itself."
+            )
         return answers.decode(
             response.status_code, response.headers.get("Content-Type", ""), response.content, call=call
         )
+
+    def _ours(self, request: httpx.Request, call: str) -> httpx.Request:
+        """Refuses what would go elsewhere."""
+        if _origin(request.url) != _origin(httpx.URL(self.url)):
+            raise ServiceAway(
+                f"{call} leads to {_bare(request.url.copy_with(path='/'))}, which nobody named as a service; nothing "
+                "was sent there. If it is the right one, use its address."
+            )
+        return request
+
+
+def _quoted(part: str) -> str:
+    """A part of a path, of which no sign has a meaning there."""
+    return quote(part, safe="").replace(".", "%2E") if part in (".", "..") else quote(part, safe="")
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _bare(url: httpx.URL) -> str:
+    """An address without name, password and query."""
+    return answers.shortened(str(url.copy_with(userinfo=b"", query=None, fragment=None)))
 
 
 def _passes(error: Exception) -> bool:
