@@ -1,14 +1,17 @@
-"""What is made of vectors right after they were computed: a map, an index, suggestions; as the options ask."""
+"""What is made of vectors right after they were computed, and what was made of those that were there before."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 import fiftyone as fo
 from bson import ObjectId
+from fiftyone.core.odm.runs import RunDocument
 
 from fiftyone_tator.embeddings.maps import visualize
 from fiftyone_tator.embeddings.options import EmbedOptions
-from fiftyone_tator.embeddings.similarity import index
+from fiftyone_tator.embeddings.runs import BOOKS
+from fiftyone_tator.embeddings.similarity import AT_HOME, index, known_as
 from fiftyone_tator.embeddings.suggesting import suggest
 from fiftyone_tator.sync.progress import Report
 from fiftyone_tator.tator_client import TatorError
@@ -52,3 +55,49 @@ def make(
         except TatorError as problem:
             made[name] = {"problem": str(problem)}
     return made
+
+
+def note_stale(dataset: fo.Dataset, field: str, *, since: datetime, in_app: bool = False) -> list[str]:
+    """Says which maps and indexes of a field were made before its new vectors came.
+
+    FiftyOne's index in memory reads the field when it is loaded, so this process loads it anew when it is next used;
+    other processes that hold it cannot be told.
+
+    Args:
+        dataset: the dataset
+        field: the field of the vectors
+        since: when the new vectors began to come
+        in_app: whether this process is the App's server, so that its indexes in memory are up to date after this
+
+    Returns:
+        a sentence each, with what to do
+    """
+    notes = []
+    with BOOKS:
+        dataset.reload()
+        for key, config in _made_before(dataset, field, since):
+            older = f"{key} was made before these vectors came; make it again"
+            if config["type"] == "visualization":
+                notes.append(f"The map {older} (visualize_embeddings).")
+            elif config["method"] != AT_HOME:
+                notes.append(f"The similarity index {older} (compute_similarity).")
+            else:
+                dataset._brain_cache.pop(key, None)
+                if not in_app:
+                    notes.append(
+                        f"An App that is open may hold the similarity index {key} as it was before these vectors came; "
+                        "make it again there (compute_similarity)."
+                    )
+    return notes
+
+
+def _made_before(dataset: fo.Dataset, field: str, since: datetime) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The maps and indexes of whole samples by a field's vectors, that are older."""
+    for key, run in sorted(dataset._doc.brain_methods.items()):
+        if not isinstance(run, RunDocument):
+            continue
+        config, made = run.config, run.timestamp
+        made = made if made.tzinfo is not None else made.replace(tzinfo=timezone.utc)
+        kind, of = config.get("type"), config.get("embeddings_field")
+        if kind in ("visualization", "similarity") and of in known_as(field) and made < since:
+            yield key, config

@@ -120,7 +120,7 @@ def index(
     wanted = dataset._sample_collection.estimated_document_count() if samples is None else len(samples)
     key = f"{brain_key or field}_similarity"
     with making(dataset, key) as lease:
-        check_replaceable(dataset, key, "similarity", fields=[field, _listed(field)])
+        check_replaceable(dataset, key, "similarity", fields=known_as(field))
         with BOOKS:
             _check_apart(dataset, key, settings)
         tracker.stage("Making the similarity index", count, (0.0, 1.0))
@@ -189,6 +189,18 @@ def _nearest(
         best = np.argsort(far, kind="stable")[:k]
         ids, far = [ids[place] for place in best], far[best]
     return ids
+
+
+def known_as(field: str) -> tuple[str, str]:
+    """What runs of a field's vectors say that they are of.
+
+    Args:
+        field: the field
+
+    Returns:
+        the field, and the one that MongoDB indexes, whose list of numbers is filled here; no other backend needs it
+    """
+    return field, f"{field}_list"
 
 
 class _Reading:
@@ -296,7 +308,7 @@ def _build(
         return int(make(backend=config, embeddings=False, embeddings_field=field).fill(blocks))
     # pgvector names all indexes of a dataset alike, and PostgreSQL knows each name once.
     named = {"index_name": settings.get("index_name", f"{_MADE}-{ObjectId()}")} if backend == "pgvector" else {}
-    kept = _listed(field) if backend == "mongodb" else field
+    kept = known_as(field)[1] if backend == "mongodb" else field
     found, count = make(backend=backend, embeddings=False, embeddings_field=kept, **named), 0
     for ids, vectors in blocks:
         found.add_to_index(vectors, list(map(str, ids)))
@@ -318,11 +330,6 @@ def _check_metric(metric: str, dimensions: int) -> None:
         raise InvalidOption(
             f"The metric {metric!r} cannot be used ({str(error).splitlines()[0][:100]}). {way}"
         ) from None
-
-
-def _listed(field: str) -> str:
-    """The field that MongoDB indexes: its list of numbers is filled here; all others keep vectors of their own."""
-    return f"{field}_list"
 
 
 def _reason(error: BaseException, reading: _Reading, backend: str, settings: Mapping[str, Any]) -> BaseException:

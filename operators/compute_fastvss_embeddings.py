@@ -2,19 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
 import fiftyone as fo
 import fiftyone.operators as foo
 
 from fiftyone_tator.embeddings.computing import compute
-from fiftyone_tator.embeddings.making import make
+from fiftyone_tator.embeddings.making import make, note_stale
 from fiftyone_tator.embeddings.options import EmbedOptions, parse_embed_options
 from fiftyone_tator.operators.embed_form import NO_MAP, TITLE, form
 from fiftyone_tator.operators.embed_result import embedded_page
 from fiftyone_tator.operators.embed_run import call, execute, said, samples_of, show_map
 from fiftyone_tator.operators.embed_services import embedder_of
 from fiftyone_tator.operators.presets import embedding_layers
+from fiftyone_tator.operators.running import from_app
 from fiftyone_tator.sync.progress import Progress, Report
 
 
@@ -56,8 +58,8 @@ class ComputeFastVSSEmbeddings(foo.Operator):  # type: ignore[misc]
                 :class:`fiftyone_tator.embeddings.options.EmbedOptions`, its view target says which samples are meant
 
         Returns:
-            :meth:`fiftyone_tator.embeddings.computing.EmbedResult.as_json` and what was made of it as ``made``, or a
-            generator of messages for the App
+            :meth:`fiftyone_tator.embeddings.computing.EmbedResult.as_json` what was made of it as
+            ``made``, and which maps and indexes are older as ``notes``; or a generator of messages for the App
         """
 
         def work(report: Report) -> dict[str, Any]:
@@ -65,9 +67,11 @@ class ComputeFastVSSEmbeddings(foo.Operator):  # type: ignore[misc]
             options = _options(ctx)
             share = 0.7 if options.map or options.similarity or options.suggestions else 1.0
             embedder = embedder_of(options, ctx.secrets)
+            begun = datetime.now(timezone.utc)
             done = compute(embedder, ctx.dataset, options, samples=samples, report=_part(report, 0.0, share))
             made = make(ctx.dataset, done.field, options, samples=samples, report=_part(report, share, 1.0))
-            return {**done.as_json(), "made": made}
+            notes = note_stale(ctx.dataset, done.field, since=begun, in_app=from_app(ctx)) if done.embedded else []
+            return {**done.as_json(), "made": made, "notes": notes}
 
         def shown(result: dict[str, Any]) -> Iterator[Any]:
             yield ctx.trigger("reload_dataset")
@@ -128,7 +132,7 @@ class ComputeFastVSSEmbeddings(foo.Operator):  # type: ignore[misc]
 
         Returns:
             an :class:`fiftyone.operators.executor.ExecutionResult`; its ``result`` has counts, ``failures`` with the
-            reason of each, and what was ``made``
+            reason of each, what was ``made``, and ``notes`` on maps and indexes that are older than the vectors
 
         Raises:
             OperatorFailed: if it fails in a way that is explained; the message says why and what to do

@@ -28,6 +28,7 @@ def embedded_page(result: Mapping[str, Any]) -> types.Property:
         made = result["made"]
         for name, text in (
             ("made", _made(made)),
+            ("notes", "\n".join(f"- {plain(note)}" for note in result.get("notes", ()))),
             ("failures", _failures(result)),
             ("next", _next(result["field"], made)),
         ):

@@ -1,6 +1,7 @@
 """What is made of vectors right after they were computed."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 
 import fiftyone as fo
 import numpy as np
@@ -8,8 +9,10 @@ import pytest
 from bson import ObjectId
 
 from fiftyone_tator.embeddings.embedder import Source
-from fiftyone_tator.embeddings.making import make
+from fiftyone_tator.embeddings.making import make, note_stale
+from fiftyone_tator.embeddings.maps import visualize
 from fiftyone_tator.embeddings.options import EmbedOptions
+from fiftyone_tator.embeddings.similarity import index
 from fiftyone_tator.embeddings.vectors import Record, VectorField
 
 
@@ -63,3 +66,36 @@ def test_what_cannot_be_made_is_told_and_keeps_nothing_else_from_it(dataset: fo.
     problems = {name for name, result in made.items() if "problem" in result}
     assert problems == ({"suggestions"} if key is None else {"map", "similarity"})
     assert made.keys() == {"map", "similarity", "suggestions"}
+
+
+def test_what_was_made_before_the_vectors_came_is_named_with_what_to_do(dataset: fo.Dataset) -> None:
+    visualize(dataset, "fastvss", method="pca")
+    index(dataset, "fastvss", backend="lancedb")
+    since = datetime.now(timezone.utc)
+    assert note_stale(dataset, "fastvss", since=since) == [
+        "The map fastvss_pca was made before these vectors came; make it again (visualize_embeddings).",
+        "The similarity index fastvss_similarity was made before these vectors came; make it again "
+        "(compute_similarity).",
+    ]
+    visualize(dataset, "fastvss", method="pca")
+    assert ["similarity" in note for note in note_stale(dataset, "fastvss", since=since)] == [True]
+
+
+def test_what_is_of_other_vectors_is_not_named(dataset: fo.Dataset) -> None:
+    visualize(dataset, "fastvss", method="pca")
+    assert note_stale(dataset, "other", since=datetime.now(timezone.utc)) == []
+    assert note_stale(dataset, "fastvss", since=datetime.now(timezone.utc) - timedelta(hours=1)) == []
+
+
+def test_an_index_in_memory_that_was_used_sorts_by_samples_that_got_their_vector_later(dataset: fo.Dataset) -> None:
+    late = dataset.add_sample(fo.Sample(filepath="/nowhere/late.jpg"))
+    index(dataset, "fastvss", backend="sklearn")
+    dataset.sort_by_similarity(dataset.first().id, k=3, brain_key="fastvss_similarity")
+    since = datetime.now(timezone.utc)
+    VectorField(dataset, "fastvss").write([ObjectId(late)], np.ones((1, 8), np.float32))
+    with pytest.raises(ValueError, match="do not exist in this index"):
+        dataset.sort_by_similarity(late, k=3, brain_key="fastvss_similarity")
+    assert note_stale(dataset, "fastvss", since=since, in_app=True) == []
+    assert dataset.sort_by_similarity(late, k=3, brain_key="fastvss_similarity").first().id == late
+    (note,) = note_stale(dataset, "fastvss", since=since)
+    assert "An App that is open may hold the similarity index fastvss_similarity as it was" in note

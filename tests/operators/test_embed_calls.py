@@ -63,6 +63,16 @@ def test_what_was_asked_for_is_made_of_the_vectors(reef: fo.Dataset) -> None:
     assert nearest.first().id == reef.first().id
 
 
+def test_a_map_that_is_older_than_vectors_that_came_is_told_until_none_come(reef: fo.Dataset) -> None:
+    compute = foo.get_operator(COMPUTE)
+    assert compute(reef, view=reef[:9], map="pca").result["notes"] == []
+    notes = compute(reef, view=reef[:20]).result["notes"]
+    assert notes == ["The map descriptor_pca was made before these vectors came; make it again (visualize_embeddings)."]
+    assert compute(reef, map="pca").result["notes"] == []
+    result = compute(reef).result
+    assert (result["embedded"], result["notes"]) == (0, [])
+
+
 def test_a_picture_that_is_gone_is_named_and_the_others_are_embedded(reef: fo.Dataset) -> None:
     Path(reef.first().filepath).unlink()
     result = foo.get_operator(COMPUTE)(reef).result
