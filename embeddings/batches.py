@@ -48,9 +48,10 @@ class Batches(Generic[Rows]):
     Args:
         send: makes a call of pictures
         size: pictures a call, with those that are added
+        good: a picture that there is nothing wrong with
         added: how many pictures ``send`` adds of its own to each call
-        most_strikes: pictures that fail alone, one after the other with no success between, until it is taken for the
-            service's fault and no longer for theirs
+        most_strikes: pictures that fail alone, one after the other with no success between, until the good one is sent
+            to see whether it is their fault or the service's
     """
 
     def __init__(
@@ -58,12 +59,13 @@ class Batches(Generic[Rows]):
         send: Callable[[Sequence[bytes]], Awaitable[Rows]],
         *,
         size: int,
+        good: bytes,
         added: int = 0,
         most_strikes: int = MOST_STRIKES,
     ) -> None:
         self._least = added + 1
         self.size = max(self._least, size)
-        self._send, self._added = send, added
+        self._send, self._good, self._added = send, good, added
         self._most_strikes = most_strikes
         self._strikes = 0
 
@@ -82,7 +84,7 @@ class Batches(Generic[Rows]):
             every picture once, with a row or with a reason
 
         Raises:
-            EmbeddingError: if the service cannot go on, or fails at one picture after the other
+            EmbeddingError: if the service cannot go on, or fails at any picture
         """
         done: Done[Rows] = Done([], [], {})
         size, left = self.size, [list(pictures)] if pictures else []
@@ -95,7 +97,7 @@ class Batches(Generic[Rows]):
                 rows = await self._send([picture.content for picture in part])
             except (TooLarge, WorkerFailed, BadVectors) as error:
                 if len(part) == 1:
-                    done.failed[part[0].key] = self._strike(part[0], error, size)
+                    done.failed[part[0].key] = await self._strike(part[0], error, size)
                 elif isinstance(error, TooLarge):
                     while self.room >= len(part):
                         self.size = max(self._least, self.size // 2)
@@ -109,13 +111,18 @@ class Batches(Generic[Rows]):
             done.rows.append(rows)
         return done
 
-    def _strike(self, picture: Loaded, error: EmbeddingError, size: int) -> str:
+    async def _strike(self, picture: Loaded, error: EmbeddingError, size: int) -> str:
         """The reason why a picture failed alone."""
         self._strikes += 1
         if self._strikes >= self._most_strikes:
-            raise type(error)(
-                f"{self._strikes} pictures failed one after the other, each alone, the last one {picture.path}: {error}"
-            )
+            try:
+                await self._send([self._good])
+            except (TooLarge, WorkerFailed, BadVectors) as again:
+                raise type(error)(
+                    f"{self._strikes} pictures failed one after the other, each alone, and so did one that is known to "
+                    f"be good; the last one {picture.path}: {error}"
+                ) from again
+            self._strikes = 0
         if isinstance(error, TooLarge):
             # It was this picture, not the number of them.
             self.size = max(self.size, size)

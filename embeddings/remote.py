@@ -204,7 +204,7 @@ class _Conversation:
 
     def __init__(self, embedder: FastVSSEmbedder, client: FastVSS, tasks: BlockingPortal) -> None:
         self.tasks = tasks
-        self.embedding = Batches(self._embeddings, size=embedder._batch_size, added=1)
+        self.embedding = Batches(self._embeddings, size=embedder._batch_size, good=probe_jpeg(), added=1)
         self._embedder, self._client = embedder, client
         self._slots = anyio.Semaphore(embedder._in_flight)
         self._asking = anyio.Lock()
@@ -248,7 +248,7 @@ class _Conversation:
             raise NoLabels(f"There are no labelled pictures in {where} to find neighbours among. {way_out}")
 
     def asking(self, top_n: int) -> Batches[list[list[Neighbour]]]:
-        return Batches(partial(self._neighbours, top_n=top_n), size=self._embedder._batch_size)
+        return Batches(partial(self._neighbours, top_n=top_n), size=self._embedder._batch_size, good=probe_jpeg())
 
     async def neighbours(
         self, asking: Batches[list[list[Neighbour]]], pictures: Sequence[Picture]

@@ -14,6 +14,8 @@ from fiftyone_tator.embeddings.batches import Batches, Loaded
 from fiftyone_tator.embeddings.embedder import Embedded, Vectors
 from fiftyone_tator.embeddings.errors import BadVectors, JobGone, TooLarge, WorkerFailed
 
+GOOD = b"9999"
+
 
 class Service:
     """Takes at most some pictures a call, our own included, and some bytes; fails at some pictures."""
@@ -44,7 +46,7 @@ def embed(
     service: Service, all_pictures: list[Loaded], *, size: int, at_once: int = 1, **options: int
 ) -> list[Embedded]:
     """In batches of a size, some at once, as an embedder does."""
-    batches = Batches(service.send, size=size, added=1, **options)
+    batches = Batches(service.send, size=size, good=GOOD, added=1, **options)
     done: list[Embedded] = []
 
     async def some(part: list[Loaded]) -> None:
@@ -88,16 +90,31 @@ def test_every_picture_comes_back_exactly_once_whatever_fails_where(
     assert check(done, count) == {number for number in set(bad) | huge if number < count}
 
 
-@given(count=st.integers(1, 60), size=st.integers(2, 40), bad=st.sets(st.integers(0, 59)))
-def test_it_is_given_up_only_if_several_pictures_fail(count: int, size: int, bad: set[int]) -> None:
-    service = Service(bad=dict.fromkeys(bad, WorkerFailed))
+@given(
+    count=st.integers(1, 60),
+    size=st.integers(2, 40),
+    at_once=st.integers(1, 3),
+    bad=st.sets(st.integers(0, 59)),
+    broken=st.booleans(),
+)
+def test_it_is_given_up_only_if_several_pictures_and_a_good_one_fail(
+    count: int, size: int, at_once: int, bad: set[int], broken: bool
+) -> None:
+    service = Service(bad=dict.fromkeys({*bad, *([int(GOOD)] if broken else [])}, WorkerFailed))
     at_fault = {number for number in bad if number < count}
     try:
-        done = embed(service, pictures(count), size=size)
+        done = embed(service, pictures(count), size=size, at_once=at_once)
     except WorkerFailed:
-        assert len(at_fault) >= 3
+        assert len(at_fault) >= 3 and broken
     else:
         assert check(done, count) == at_fault
+
+
+def test_pictures_that_all_fail_are_named_where_a_good_one_comes_back() -> None:
+    service = Service(bad=dict.fromkeys(range(5), WorkerFailed))
+    (done,) = embed(service, pictures(5), size=32)
+    assert check([done], 5) == {0, 1, 2, 3, 4}
+    assert done.failed[4] == "4.jpg: cannot do 4"
 
 
 def test_a_good_batch_is_one_call() -> None:
@@ -133,8 +150,8 @@ def test_a_failed_picture_is_named_with_the_reason() -> None:
 
 @pytest.mark.parametrize("kind", [WorkerFailed, BadVectors])
 def test_a_service_that_always_fails_is_given_up_after_a_few_calls(kind: type[Exception]) -> None:
-    service = Service(bad=dict.fromkeys(range(1000), kind))
-    with pytest.raises(kind, match=r"3 pictures failed one after the other.*cannot do"):
+    service = Service(bad=dict.fromkeys([*range(1000), int(GOOD)], kind))
+    with pytest.raises(kind, match=r"3 pictures failed one after the other.*one that is known to be good.*cannot do"):
         embed(service, pictures(1000), size=32)
     assert len(service.calls) < 20
 
