@@ -49,6 +49,11 @@ class Neighbours:
         references -= self.centre
         self._references = _normalise(references)
 
+    @property
+    def references(self) -> Vectors:
+        """The references as directions."""
+        return self._references
+
     def __len__(self) -> int:
         return len(self._references)
 
@@ -75,10 +80,22 @@ class Neighbours:
         Returns:
             the neighbours; a query or a reference without a direction is at distance 1 of everything
         """
-        if queries is None:
-            looking, own = self._references, np.arange(len(self._references))
-        else:
-            looking = self.directions(queries)
+        directions = None if queries is None else self.directions(queries)
+        return self.nearest_to(directions, k, own=own, apart=apart)
+
+    def nearest_to(
+        self, directions: Vectors | None, k: int, *, own: Numbers | None = None, apart: float | Floats = -1.0
+    ) -> Near:
+        """The nearest references of each query, as :meth:`nearest`.
+
+        Args:
+            directions: from :meth:`directions`; the references themselves, each without itself, if None
+            k: see there
+            own: see there
+            apart: see there
+        """
+        looking = self._references if directions is None else directions
+        own = np.arange(len(self._references)) if directions is None else own
         many, k = len(self._references), min(k, len(self._references))
         indices, distances = np.empty((len(looking), k), np.int64), np.empty((len(looking), k), np.float32)
         limits = 1 - np.broadcast_to(np.asarray(apart, np.float32), len(looking))
@@ -94,6 +111,26 @@ class Neighbours:
             distances[part] = np.maximum(1 - found, 0)
         indices[~np.isfinite(distances)] = -1
         return Near(indices, distances)
+
+
+def count_within(directions: Vectors, others: Vectors, reach: Floats, own: Numbers) -> Numbers:
+    """How many of some vectors are within reach of each query.
+
+    Args:
+        directions: of the queries, ``Q x D``
+        others: directions as well
+        reach: cosine distances, one of each query
+        own: which of the others each query is itself, and which is not counted therefore; -1 if none
+    """
+    counts = np.zeros(len(directions), np.int64)
+    step = max(1, _BYTES // (4 * max(len(others), 1)))
+    for start in range(0, len(directions), step):
+        part = slice(start, start + step)
+        near = directions[part] @ others.T >= 1 - reach[part, None]
+        (rows,) = np.nonzero(own[part] >= 0)
+        near[rows, own[part][rows]] = False
+        counts[part] = near.sum(axis=1)
+    return counts
 
 
 def _normalise(vectors: Vectors) -> Vectors:

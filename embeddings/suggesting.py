@@ -12,7 +12,7 @@ import numpy as np
 from bson import ObjectId
 
 from fiftyone_tator.embeddings.answers import Neighbour
-from fiftyone_tator.embeddings.electorate import Ballots, Electorate
+from fiftyone_tator.embeddings.electorate import CROWD, Ballots, Electorate
 from fiftyone_tator.embeddings.embedder import Picture
 from fiftyone_tator.embeddings.findings import open_vectors
 from fiftyone_tator.embeddings.neighbours import COPY, REFERENCES, Numbers, representatives
@@ -74,15 +74,16 @@ def suggest(
     labels = writer.findings.labels(having=field)
     electorate = Electorate.of(vectors, labels, most=references, seed=seed, notes=writer.findings.notes())
     track.stage("Asking labelled samples", 0, (0.05, 0.2))
-    calibration = Calibration.learn(electorate.votes(None, k, apart=COPY), electorate.labels)
+    electorate.gather(vectors, labels, most=CROWD, seed=seed)
+    tried = electorate.votes(None, k, apart=COPY)
+    calibration = Calibration.learn(tried, electorate.labels, electorate.crowd_votes(k))
     writer.begin(electorate.names, calibration, sum(label is not None for label in labels.values()))
     wanted = _wanted(labels, samples)
     track.stage("Suggesting labels", len(wanted), (0.2, 1))
     writer.leave_out("Without an embedding", wanted - labels.keys())
     for ids, queries in vectors.blocks(None if labels.keys() <= wanted else sorted(wanted & labels.keys())):
         apart = np.array([-1 if labels.get(id) is None else COPY for id in ids], np.float32)
-        own = np.array([electorate.places.get(id, -1) for id in ids])
-        writer.write(ids, electorate.votes(queries, k, own=own, apart=apart))
+        writer.write(ids, electorate.votes(queries, k, ids=ids, apart=apart))
         track.advance(len(ids))
     return writer.end(started)
 
@@ -162,6 +163,6 @@ def _asked(
 def _joined(parts: Sequence[tuple[Votes, Numbers]]) -> tuple[Votes, Numbers]:
     if not parts:
         return count(np.empty((0, 0), np.int64), np.empty((0, 0), np.float32)), np.empty(0, np.int64)
-    columns = ("first", "second", "first_share", "second_share")
+    columns = ("first", "second", "first_share", "second_share", "reach")
     votes = Votes(*(np.concatenate([getattr(part, column) for part, _ in parts]) for column in columns))
     return votes, np.concatenate([truth for _, truth in parts])

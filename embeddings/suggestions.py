@@ -15,6 +15,7 @@ from fiftyone_tator.sync.documents import classification
 from fiftyone_tator.sync.mapping import CONFIDENCE, LABEL
 from fiftyone_tator.sync.results import Tally
 
+_UNLIKE, _MANY = 0.5, 0.1
 FIELDS = ("top1_prediction", "top2_prediction")
 _DESCRIPTIONS = ("What the nearest labelled samples are called", "What else near labelled samples are called")
 
@@ -80,6 +81,7 @@ class SuggestionWriter:
         self.findings = Findings(
             dataset, label_field, unlabelled, operator="suggest_labels", way_out="Name two other fields (fields)."
         )
+        self._unlike = 0
         self._result = SuggestionResult(dataset.name, fields)
         said = zip(fields, _DESCRIPTIONS, strict=True)
         self.findings.declare(
@@ -121,6 +123,7 @@ class SuggestionWriter:
             votes: on each
         """
         first, second = self._calibration.confidences(votes)
+        self._unlike += int((self._calibration.likeness(votes, votes.first) < _UNLIKE)[votes.first >= 0].sum())
         best, other = self._result.fields
         values = {
             id: {best: self._label(votes.first[row], first[row]), other: self._label(votes.second[row], second[row])}
@@ -145,5 +148,11 @@ class SuggestionWriter:
             what was suggested
         """
         self.findings.done()
+        if self._unlike > _MANY * self._result.suggested:
+            self._result.notes.append(
+                f"{self._unlike:,} of these samples are unlike those that have a label: they are farther from them, or "
+                "few around them have one, as where a kind was not labelled yet. Their confidence was lowered for "
+                "that; label some of them first, the least confident ones, and suggest again."
+            )
         self._result.seconds = time.monotonic() - started
         return self._result

@@ -1,16 +1,26 @@
-"""What neighbours say of a label, and how often they are right. Knows no dataset."""
+"""What neighbours say of a label, and how often they are right. Knows no dataset.
+
+How often votes are right is learnt from labelled samples, and is true of others only where those are like them. Often
+they are not: people label one kind after the other. So the confidence is lowered where that shows: where neighbours are
+farther than they were for labelled samples, and where fewer of the samples around have a label than is usual for the
+label that they vote for.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import roc_auc_score
 
 from fiftyone_tator.embeddings.neighbours import Floats, Numbers
 
 LEAST = 50
 """With fewer labelled samples, shares of votes are left as they are: too few to say how often those are right."""
 _LAST = 0.05
+_EFFECT, _SIGMAS = 0.05, 3
+"""Labelled samples and others differ if so much more than half of the time one of the former has more labels around it
+than one of the latter, and by so many times what chance makes of it."""
 
 
 def weigh(distances: Floats) -> Floats:
@@ -39,12 +49,16 @@ class Votes:
         second: the label with the next most; -1 if all agree
         first_share: its share of the votes, between 0 and 1
         second_share: that of the second label
+        reach: how far those who voted are on average; None if nobody knows
+        around: which part of the samples around has a label, on any scale; None if nobody knows
     """
 
     first: Numbers
     second: Numbers
     first_share: Floats
     second_share: Floats
+    reach: Floats | None = None
+    around: Floats | None = None
 
 
 def count(labels: Numbers, weights: Floats) -> Votes:
@@ -117,6 +131,9 @@ class Calibration:
         accuracy: how often the first label was right for them; None if there were none
         first: from the first label's share to how often it is right
         second: the same of the second label
+        farthest: how far those who voted were on average, for all but one in a hundred
+        usual: which part of the samples around has a label, by the label that was voted for
+        rarer: from that part, as a multiple of what is usual, to how often such samples are like labelled ones
     """
 
     samples: int
@@ -124,14 +141,19 @@ class Calibration:
     accuracy: float | None
     first: _Curve | None = None
     second: _Curve | None = None
+    farthest: float = np.inf
+    usual: Floats | None = None
+    rarer: _Curve | None = None
 
     @classmethod
-    def learn(cls, votes: Votes, truth: Numbers) -> "Calibration":
+    def learn(cls, votes: Votes, truth: Numbers, others: Votes | None = None) -> "Calibration":
         """Learns how often votes are right.
 
         Args:
             votes: of samples, none of which voted for itself
             truth: what they are called
+            others: of samples without a label, with how many have one around them; to see whether they are like those
+                with a label
         """
         voted = votes.first >= 0
         tried = int(voted.sum())
@@ -141,7 +163,15 @@ class Calibration:
             return cls(0, tried, accuracy)
         with_second = votes.second >= 0
         second = _curve(votes.second_share[with_second], (votes.second == truth)[with_second])
-        return cls(tried, tried, accuracy, _curve(votes.first_share[voted], right[voted]), second)
+        first = _curve(votes.first_share[voted], right[voted])
+        farthest = np.inf if votes.reach is None else float(np.percentile(votes.reach[voted], 99))
+        usual = rarer = None
+        if others is not None and votes.around is not None and others.around is not None:
+            usual = _usual(votes.first[voted], votes.around[voted])
+            there = others.first >= 0
+            theirs = others.around[there] / usual[others.first[there]]
+            rarer = _rarer(votes.around[voted] / usual[votes.first[voted]], theirs)
+        return cls(tried, tried, accuracy, first, second, farthest, usual, rarer)
 
     def confidences(self, votes: Votes) -> tuple[Floats, Floats]:
         """How likely the two labels are right.
@@ -152,8 +182,57 @@ class Calibration:
         Returns:
             of the first and the second label, between 0 and 1; the second never above the first, nor both above 1
         """
-        first, second = _through(self.first, votes.first_share), _through(self.second, votes.second_share)
+        first = _through(self.first, votes.first_share) * self.likeness(votes, votes.first)
+        second = _through(self.second, votes.second_share) * self.likeness(votes, votes.second)
         return first, np.minimum(second, np.minimum(first, 1 - first))
+
+    def likeness(self, votes: Votes, labels: Numbers) -> Floats:
+        """How likely samples are like those that this was learnt from, if they have these labels.
+
+        Args:
+            votes: for any samples
+            labels: one of each
+
+        Returns:
+            between 0 and 1
+        """
+        like = np.ones(len(labels), np.float32)
+        if votes.reach is not None and np.isfinite(self.farthest):
+            like *= np.minimum(1, self.farthest / np.maximum(votes.reach, max(self.farthest, 1e-9)))
+        if self.rarer is not None and self.usual is not None and votes.around is not None:
+            # Labels that nobody voted for are as usual as the rarest.
+            like *= _through(self.rarer, votes.around / self.usual[np.minimum(labels, len(self.usual) - 1)])
+        return like
+
+
+def _usual(labels: Numbers, around: Floats) -> Floats:
+    known = np.full(int(labels.max()) + 1, np.median(around), np.float32)
+    for label in np.unique(labels):
+        known[label] = max(float(np.median(around[labels == label])), 1e-6)
+    return known
+
+
+def _rarer(ours: Floats, theirs: Floats) -> _Curve | None:
+    """Labelled samples are like some of the others; how many, show those around which labels are as frequent as usual.
+
+    Whoever is not like them lies where labels are rarer. None if the two do not differ beyond chance.
+    """
+    if min(len(ours), len(theirs)) < LEAST:
+        return None
+    is_ours = np.repeat([True, False], [len(ours), len(theirs)])
+    every = np.concatenate([ours, theirs])
+    chance = np.sqrt((len(every) + 1) / (12 * len(ours) * len(theirs)))
+    if roc_auc_score(is_ours, every) - 0.5 < max(_EFFECT, _SIGMAS * chance):
+        return None
+    # One more of each kind at each end: nothing is certain because it never was otherwise yet.
+    ends = np.repeat([every.min(), every.max()], 2)
+    fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(
+        np.concatenate([every, ends]), np.concatenate([is_ours, [True, False] * 2])
+    )
+    share = np.clip(np.asarray(fitted.y_thresholds_, np.float64), 1e-3, 1 - 1e-3)
+    odds = share / (1 - share)
+    usual = np.interp(1.0, fitted.X_thresholds_, odds)
+    return np.asarray(fitted.X_thresholds_, np.float64), np.minimum(1, odds / usual)
 
 
 def _curve(shares: Floats, right: npt.NDArray[np.bool_]) -> _Curve | None:
