@@ -15,6 +15,8 @@ Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 """NumPy, scikit-learn and UMAP take no other."""
 LOCAL = "local"
 """Instead of a service's address: what this machine has."""
+OF_SERVICES = ("project", "path")
+"""Options that only a Fast-VSS has."""
 
 
 def _path(value: str) -> str:
@@ -101,6 +103,8 @@ class IndexOptions(BaseModel):
 def parse_embed_options(*layers: tuple[str, Mapping[str, Any]]) -> EmbedOptions:
     """Makes options of several layers; a later layer wins, and an empty value leaves the earlier one.
 
+    Where a layer chooses this machine, what earlier ones say of a Fast-VSS is left.
+
     Args:
         layers: where each layer comes from, in words for a message, and what it says
 
@@ -108,6 +112,27 @@ def parse_embed_options(*layers: tuple[str, Mapping[str, Any]]) -> EmbedOptions:
         the options
 
     Raises:
-        InvalidOption: naming the layer, the option and what it should be
+        InvalidOption: naming the layer, the option and what it should be; a password in an address is not told
     """
-    return checked(EmbedOptions, *layers)
+    weaker: list[tuple[str, Mapping[str, Any]]] = []
+    for origin, layer in layers:
+        service = layer.get("service")
+        if isinstance(service, str) and "@" in service:
+            # What is said here is kept with the run or the dataset, for everybody to read.
+            raise InvalidOption(
+                f"{origin}: the address of the service has a user name or password in it. Leave them out; those in the "
+                "secret FASTVSS_API_URL are used."
+            )
+        if isinstance(service, str) and on_this_machine(service):
+            weaker = [(name, {key: each[key] for key in each if key not in OF_SERVICES}) for name, each in weaker]
+        weaker.append((origin, layer))
+    return checked(EmbedOptions, *weaker)
+
+
+def on_this_machine(service: str) -> bool:
+    """Whether this is no Fast-VSS.
+
+    Args:
+        service: an address, or what stands for one
+    """
+    return service in (LOCAL, "descriptor") or service.partition(":")[0] == "zoo"

@@ -10,13 +10,14 @@ import fiftyone.operators as foo
 
 from fiftyone_tator.embeddings.computing import compute
 from fiftyone_tator.embeddings.making import make, note_stale
-from fiftyone_tator.embeddings.options import EmbedOptions, parse_embed_options
+from fiftyone_tator.embeddings.options import OF_SERVICES, EmbedOptions, on_this_machine, parse_embed_options
 from fiftyone_tator.operators.embed_form import NO_MAP, TITLE, form
 from fiftyone_tator.operators.embed_result import embedded_page
 from fiftyone_tator.operators.embed_run import call, execute, said, samples_of, show_map
 from fiftyone_tator.operators.embed_services import embedder_of
 from fiftyone_tator.operators.presets import embedding_layers
-from fiftyone_tator.operators.running import from_app
+from fiftyone_tator.operators.running import OperatorFailed, explain, from_app
+from fiftyone_tator.sync.errors import InvalidOption
 from fiftyone_tator.sync.progress import Progress, Report
 
 
@@ -138,6 +139,11 @@ class ComputeFastVSSEmbeddings(foo.Operator):  # type: ignore[misc]
             OperatorFailed: if it fails in a way that is explained; the message says why and what to do
         """
         options = {name: value for name, value in locals().items() if name in EmbedOptions.model_fields}
+        try:
+            # Before they are kept with a delegated run.
+            parse_embed_options(("The operator's parameters", {"service": service}))
+        except InvalidOption as error:
+            raise OperatorFailed(explain(error)) from None
         return call(self, dataset, view=view, selected=selected, delegate=delegate, **options)
 
 
@@ -146,6 +152,10 @@ def _options(ctx: Any) -> EmbedOptions:
     layers = embedding_layers(ctx.dataset, said(ctx.params))
     if layers[-1][1].get("map") == NO_MAP:
         layers = [(origin, {key: value for key, value in layer.items() if key != "map"}) for origin, layer in layers]
+    said_last = layers[-1][1]
+    if from_app(ctx) and on_this_machine(str(said_last.get("service"))):
+        # Fields that the form shows no more may still hold what somebody chose there.
+        layers[-1] = (layers[-1][0], {key: said_last[key] for key in said_last if key not in OF_SERVICES})
     return parse_embed_options(*layers)
 
 

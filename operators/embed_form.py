@@ -7,6 +7,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
+from fiftyone_tator.embeddings.choosing import shown
 from fiftyone_tator.embeddings.options import LOCAL, EmbedOptions, Method
 from fiftyone_tator.embeddings.reducing import NAMES
 from fiftyone_tator.embeddings.vectors import Record, VectorField, fields_of
@@ -83,10 +84,10 @@ class _Given:
 def _body(inputs: types.Object, given: _Given, known: list[str]) -> None:
     inputs.view("who", types.Header(label="What makes the embeddings", divider=True))
     service = _service(inputs, given, known)
-    about = {name: value for name in ("path",) if (value := said(given.ctx.params).get(name))}
-    about["service"] = service
+    about: dict[str, Any] = {"service": service}
     remote = service in known
     if remote:
+        about |= {name: value for name in ("path",) if (value := given.get(name))}
         project = _project(inputs, given, service)
         if project is None:
             return
@@ -110,7 +111,7 @@ def _service(inputs: types.Object, given: _Given, known: list[str]) -> str:
     view.add_choice(LOCAL, label="This machine")
     if importlib.util.find_spec("torch") is not None:
         view.add_choice(DESCRIPTOR, label="This machine, by a descriptor instead of a model")
-    default = given.default("service", known[0] if known else LOCAL)
+    default = shown(str(given.default("service", known[0] if known else LOCAL)))
     default = default if default in view.values() else view.values()[0]
     hint = None if known else "The secret FASTVSS_API_URL may name Fast-VSS services; it is not set"
     inputs.enum("service", view.values(), default=default, required=True, label="Service", description=hint, view=view)

@@ -5,7 +5,7 @@ from typing import Any
 
 from anyio.from_thread import start_blocking_portal
 
-from fiftyone_tator.embeddings.choosing import SECRET, choose
+from fiftyone_tator.embeddings.choosing import SECRET, choose, shown
 from fiftyone_tator.embeddings.embedder import Embedder
 from fiftyone_tator.embeddings.fastvss import PATIENCE, FastVSS
 from fiftyone_tator.embeddings.options import EmbedOptions
@@ -33,7 +33,7 @@ def services(secrets: Any) -> dict[str, str]:
             raise InvalidOption(
                 f"Address {number} in the secret {SECRET} cannot be used. Write it like http://localhost:8000."
             )
-        found[_shown(address)] = address.rstrip("/")
+        found[shown(address)] = address.rstrip("/")
     return found
 
 
@@ -45,11 +45,18 @@ def projects_of(service: str, secrets: Any) -> list[str]:
         secrets: ``ctx.secrets``
 
     Raises:
+        InvalidOption: if the secret does not name the service
         EmbeddingError: if the service is not there
     """
 
+    known = services(secrets)
+    if shown(service) not in known:
+        raise InvalidOption(
+            f"The secret {SECRET} does not name the service {shown(service)}. It names: {', '.join(known) or 'none'}."
+        )
+
     async def ask() -> list[str]:
-        async with FastVSS(services(secrets)[service]) as client:
+        async with FastVSS(known[shown(service)]) as client:
             return await client.projects()
 
     # A loop in a thread of its own, since one may be running in this thread.
@@ -61,7 +68,7 @@ def embedder_of(options: EmbedOptions, secrets: Any, *, patience: float = PATIEN
     """What makes the vectors that the options ask for.
 
     Args:
-        options: name it; a service by its address, with or without the password in it
+        options: name it; a service by its address, without the password that the secret has for it
         secrets: ``ctx.secrets``
         patience: seconds without any job coming back after which a service's worker is taken for dead
 
@@ -69,14 +76,7 @@ def embedder_of(options: EmbedOptions, secrets: Any, *, patience: float = PATIEN
         the embedder, not entered yet
 
     Raises:
-        InvalidOption: if the secret does not name the service
+        InvalidOption: if the secret does not name the service, or this machine is given what only services have
         NotInstalled: if it needs a package that is not installed
     """
-    known = services(secrets)
-    asked = options.service and known.get(_shown(options.service), options.service)
-    return choose(options.model_copy(update={"service": asked}), list(known.values()), patience=patience)
-
-
-def _shown(address: str) -> str:
-    scheme, found, rest = address.rstrip("/").partition("://")
-    return f"{scheme}{found}{rest.rpartition('@')[2]}".lower() if found else address
+    return choose(options, list(services(secrets).values()), patience=patience)
