@@ -10,6 +10,7 @@ from fiftyone_tator.embeddings.options import parse_embed_options
 from fiftyone_tator.embeddings.vectors import Record, VectorField
 from fiftyone_tator.operators.embed_run import samples_of
 from fiftyone_tator.operators.embed_services import embedder_of, projects_of
+from fiftyone_tator.sync.errors import InvalidOption
 from fiftyone_tator.tator_client import TatorError
 
 URI = "@tator/sync/load_embedding_options"
@@ -44,13 +45,18 @@ class LoadEmbeddingOptions(foo.Operator):  # type: ignore[misc]
             the answer; where something is wrong the reason as ``problem``
         """
         try:
-            return _ANSWERS[ctx.params["ask"]](ctx, ctx.params["about"])
+            ask, about = ctx.params.get("ask"), ctx.params.get("about")
+            if not isinstance(ask, str) or ask not in _ANSWERS or not isinstance(about, Mapping):
+                raise InvalidOption(
+                    f"ask and about should say what is asked for, and about what; ask is one of {', '.join(_ANSWERS)}."
+                )
+            return _ANSWERS[ask](ctx, about)
         except TatorError as error:
             return {"problem": str(error)}
 
 
 def _projects(ctx: Any, about: Mapping[str, Any]) -> dict[str, Any]:
-    return {"projects": projects_of(about["service"], ctx.secrets)}
+    return {"projects": projects_of(_text(about, "service"), ctx.secrets)}
 
 
 def _ready(ctx: Any, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,12 +70,19 @@ def _ready(ctx: Any, about: Mapping[str, Any]) -> dict[str, Any]:
 def _count(ctx: Any, about: Mapping[str, Any]) -> dict[str, Any]:
     samples = samples_of(ctx)
     ctx.dataset.reload()
-    vectors = VectorField(ctx.dataset, about["field"])
+    vectors = VectorField(ctx.dataset, _text(about, "field"))
     return {
         "samples": len(ctx.dataset) if samples is None else len(samples),
         "missing": len(vectors.wanted(samples)),
         "held": vectors.count(),
     }
+
+
+def _text(about: Mapping[str, Any], name: str) -> str:
+    value = about.get(name)
+    if not isinstance(value, str) or not value:
+        raise InvalidOption(f"about should hold {name!r}, a text.")
+    return value
 
 
 _ANSWERS = {PROJECTS: _projects, READY: _ready, COUNT: _count}

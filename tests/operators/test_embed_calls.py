@@ -9,6 +9,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import numpy as np
 import pytest
+from fiftyone.core.odm import get_db_conn
 from fiftyone.operators.executor import ExecutionError
 
 from fiftyone_tator.operators.running import OperatorFailed
@@ -89,6 +90,43 @@ def test_another_models_vectors_are_refused_with_the_way_out(reef: fo.Dataset) -
 def test_a_service_that_no_secret_names_is_not_asked(reef: fo.Dataset) -> None:
     with pytest.raises(OperatorFailed, match="does not name the service http://elsewhere"):
         foo.get_operator(COMPUTE)(reef, service="http://elsewhere")
+
+
+@pytest.mark.parametrize("delegate", [False, True])
+def test_an_address_with_a_password_is_refused_and_not_kept(reef: fo.Dataset, delegate: bool) -> None:
+    with pytest.raises(OperatorFailed, match="has a user name or password in it") as refused:
+        foo.get_operator(COMPUTE)(reef, service="http://ann:hunter2@vss.org", delegate=delegate)
+    assert "hunter2" not in str(refused.value)
+    assert "hunter2" not in str(list(get_db_conn()["delegated_ops"].find()))
+
+
+def test_a_project_given_to_this_machine_is_refused(reef: fo.Dataset) -> None:
+    with pytest.raises(OperatorFailed, match="option project belongs to a Fast-VSS, and 'descriptor' is this machine"):
+        foo.get_operator(COMPUTE)(reef, service="descriptor", project="reef")
+
+
+@pytest.mark.parametrize(
+    ("params", "why"),
+    [
+        ({"ask": "projects", "about": {"service": "http://ann:pw@c"}}, "does not name the service http://c. It names"),
+        ({"ask": "projects", "about": {}}, "about should hold 'service', a text"),
+        ({"ask": "ready", "about": {"service": "http://c"}}, "does not name the service http://c"),
+        ({"ask": "ready", "about": {"service": "http://ann:pw@c"}}, "has a user name or password in it"),
+        ({"ask": "ready", "about": {"service": 5}}, "the option service cannot be 5"),
+        ({"ask": "ready", "about": {"service": "descriptor", "project": "x"}}, "belongs to a Fast-VSS"),
+        ({"ask": "count", "about": {"field": None}}, "about should hold 'field', a text"),
+        ({"ask": "weather", "about": {}}, "ask is one of projects, ready, count"),
+        ({"ask": ["ready"], "about": {}}, "ask is one of projects, ready, count"),
+        ({"ask": "ready"}, "ask and about should say"),
+        ({}, "ask and about should say"),
+    ],
+)
+def test_whatever_the_form_asks_that_cannot_be_is_answered_in_words(
+    reef: fo.Dataset, params: dict[str, Any], why: str
+) -> None:
+    answer = foo.execute_operator("@tator/sync/load_embedding_options", ctx={"dataset": reef, "params": params}).result
+    assert why in answer["problem"]
+    assert "pw" not in answer["problem"]
 
 
 def test_an_empty_selection_is_refused(reef: fo.Dataset) -> None:
