@@ -13,7 +13,7 @@ from fiftyone.core.odm import get_db_conn
 from pymongo import UpdateOne
 from pymongo.collection import Collection as Table
 
-from fiftyone_tator.embeddings.errors import EmbeddingError, NoEmbeddings
+from fiftyone_tator.embeddings.errors import EmbeddingError, NoEmbeddings, NothingToEmbed
 from fiftyone_tator.embeddings.vectors import BLOCK, VectorField, still_declared
 from fiftyone_tator.sync.dataset import INFO, existing_fields
 from fiftyone_tator.sync.errors import InvalidOption
@@ -210,6 +210,20 @@ class Findings:
             "Nothing more was written; do it again, and the fields are made anew."
         )
 
+    def groups(self, name: str, apart_from: Collection[ObjectId]) -> tuple[dict[ObjectId, int], int]:
+        """Groups that an earlier run found and that reach beyond some samples.
+
+        Args:
+            name: the field of the group's number
+            apart_from: the samples
+
+        Returns:
+            the group of each sample that is in such a group, and the highest number of these
+        """
+        found = {each["_id"]: int(each[name]) for each in self._samples.find({name: {"$gt": 0}}, {name: True})}
+        kept = {group for id, group in found.items() if id not in apart_from}
+        return {id: group for id, group in found.items() if group in kept}, max(kept, default=0)
+
     def done(self) -> None:
         """Makes samples that this process holds show what was written.
 
@@ -223,6 +237,22 @@ class Findings:
 def _defaults(dataset: fo.Dataset, label_field: str) -> Collection[str]:
     info = dataset.info.get(INFO, {}) if label_field == LABEL_FIELD else {}
     return {label for label in info.get("label_defaults", {}).values() if label} or _WORDS
+
+
+def check_chosen(samples: Sequence[ObjectId] | None) -> None:
+    """Refuses a choice of no samples.
+
+    Args:
+        samples: their ids; all if None
+
+    Raises:
+        NothingToEmbed: if it is empty
+    """
+    if samples is not None and len(samples) == 0:
+        raise NothingToEmbed(
+            "No sample was chosen: the view or the selection is empty. Nothing was changed. Choose some samples, or "
+            "the whole dataset."
+        )
 
 
 def open_vectors(dataset: fo.Dataset, field: str) -> VectorField:

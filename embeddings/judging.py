@@ -57,6 +57,8 @@ class Judges:
         self._outlying: list[Any] = []
         self._sketches: Sketches | None = None
         self._electorate: Electorate | None = None
+        self.moved: dict[ObjectId, dict[str, Any]] = {}
+        """Samples of earlier groups that became one with another."""
         try:
             electorate = self._electorate = Electorate.of(vectors, labels, most=most, seed=seed)
             near = electorate.neighbours.nearest(None, _VOTERS, apart=COPY)
@@ -155,17 +157,33 @@ class Judges:
         near = distances <= distance
         return join(pairs[near], distances[near])
 
-    def grouped(self, groups: Groups) -> Found:
-        """Numbers the groups: those whose labels disagree first, then the closest."""
+    def grouped(self, groups: Groups, kept: Mapping[ObjectId, int], highest: int) -> Found:
+        """Numbers the groups: those whose labels disagree first, then the closest.
+
+        Args:
+            groups: from :meth:`duplicates`
+            kept: groups of an earlier run that stay; whatever shares a sample with one of them becomes one with it
+            highest: of their numbers, after which counting goes on
+        """
         members: dict[int, list[int]] = {}
         for row, group in enumerate(groups.group):
             members.setdefault(int(group), []).append(row)
         ordered = sorted(members.values(), key=lambda rows: self._urgency(groups, rows))
-        found = {
-            self._ids[int(groups.members[row])]: {GROUP: number, DISTANCE_FIELD: float(groups.distances[row])}
-            for number, rows in enumerate(ordered, 1)
-            for row in sorted(rows, key=lambda row: float(groups.distances[row]))
-        }
+        found: dict[ObjectId, dict[str, Any]] = {}
+        now, number = dict(kept), highest
+        for rows in ordered:
+            rows = sorted(rows, key=lambda row: float(groups.distances[row]))
+            members = [self._ids[int(groups.members[row])] for row in rows]
+            joined = sorted({now[id] for id in members if id in now})
+            number += not joined
+            group = joined[0] if joined else number
+            if len(joined) > 1:
+                now = {id: group if old in joined else old for id, old in now.items()}
+            now |= dict.fromkeys(members, group)
+            for id, row in zip(members, rows, strict=True):
+                found[id] = {GROUP: group, DISTANCE_FIELD: float(groups.distances[row])}
+        self.moved = {id: {GROUP: now[id]} for id, old in kept.items() if now[id] != old}
+        found = {id: {**said, GROUP: now[id]} for id, said in found.items()}
         return found, len(found)
 
     def _urgency(self, groups: Groups, rows: Sequence[int]) -> tuple[bool, float]:

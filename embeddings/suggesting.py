@@ -14,7 +14,7 @@ from bson import ObjectId
 from fiftyone_tator.embeddings.answers import Neighbour
 from fiftyone_tator.embeddings.electorate import CROWD, Ballots, Electorate
 from fiftyone_tator.embeddings.embedder import Picture
-from fiftyone_tator.embeddings.findings import open_vectors
+from fiftyone_tator.embeddings.findings import check_chosen, open_vectors
 from fiftyone_tator.embeddings.neighbours import COPY, REFERENCES, Numbers, representatives
 from fiftyone_tator.embeddings.suggestions import FIELDS, SuggestionResult, SuggestionWriter
 from fiftyone_tator.embeddings.votes import Calibration, Votes, count
@@ -66,9 +66,11 @@ def suggest(
         NoEmbeddings: if the field holds no vectors
         NoLabels: if no two labels are in use among the samples that have a vector
         BadVectors: if vectors of several lengths are in the field
+        NothingToEmbed: if no sample was chosen
         InvalidOption: if a field cannot be used
     """
     started, track = time.monotonic(), Tracker(report)
+    check_chosen(samples)
     vectors, writer = open_vectors(dataset, field), SuggestionWriter(dataset, label_field, unlabelled, fields)
     track.stage("Reading labels", 0, (0, 0.05))
     labels = writer.findings.labels(having=field)
@@ -121,9 +123,11 @@ def suggest_by_service(
 
     Raises:
         EmbeddingError: what ``ask`` raises; what was written before stays
+        NothingToEmbed: if no sample was chosen
         InvalidOption: if a field cannot be used
     """
     started, track = time.monotonic(), Tracker(report)
+    check_chosen(samples)
     writer, ballots = SuggestionWriter(dataset, label_field, unlabelled, fields), Ballots()
     labels = writer.findings.labels()
     known = [id for id, label in labels.items() if label is not None]

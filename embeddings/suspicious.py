@@ -15,7 +15,7 @@ from bson import ObjectId
 
 from fiftyone_tator.embeddings.duplicates import DISTANCE
 from fiftyone_tator.embeddings.errors import NoEmbeddings
-from fiftyone_tator.embeddings.findings import Findings, Kind, open_vectors
+from fiftyone_tator.embeddings.findings import Findings, Kind, check_chosen, open_vectors
 from fiftyone_tator.embeddings.judging import DISTANCE_FIELD, FIELDS, GROUP, INSTEAD, OUTLIER, SUSPICION, Judges
 from fiftyone_tator.embeddings.neighbours import REFERENCES
 from fiftyone_tator.sync.errors import InvalidOption
@@ -48,7 +48,7 @@ class Finding:
 
     Args:
         view: the saved view's name
-        count: samples in it
+        count: samples that were put into it
         found: samples that deserve it; the view may hold fewer
         first: the worst of them, as sample id and what is said of it
     """
@@ -111,7 +111,9 @@ def find(
 ) -> SuspicionResult:
     """Finds labels that are likely wrong, near-duplicates and outliers, and saves a view of each.
 
-    What an earlier run found is replaced, in all samples.
+    What an earlier run found is replaced: in all samples, or in the chosen ones only. The views hold what was found of
+    others before as well; numbers of groups go on after theirs, and a group that reaches beyond the chosen samples
+    stays, since its other half was not looked at.
 
     Args:
         dataset: the dataset
@@ -134,11 +136,13 @@ def find(
         what was found
 
     Raises:
-        NoEmbeddings: if the field holds no vectors, or fewer than three
+        NoEmbeddings: if the field holds no vectors, or fewer than three, or none of the chosen samples has one
+        NothingToEmbed: if no sample was chosen
         BadVectors: if vectors of several lengths are in the field
         InvalidOption: if an option, a field or the name of a view cannot be used
     """
     started, track = time.monotonic(), Tracker(report)
+    check_chosen(samples)
     if not 0 < fraction <= 1 or not 0 <= distance < 1:
         raise InvalidOption("fraction must be above 0 and at most 1, and distance at least 0 and below 1.")
     vectors = open_vectors(dataset, field)
@@ -149,9 +153,10 @@ def find(
     track.stage("Reading labels", 0, (0, 0.05))
     labels = findings.labels(having=field)
     judged = labels.keys() if samples is None else labels.keys() & set(samples)
-    if len(labels) < _FEWEST:
+    if len(labels) < _FEWEST or not judged:
         raise NoEmbeddings(
-            f"{len(labels)} samples have a vector in {field!r}, and at least {_FEWEST} are needed to compare them. "
+            f"{len(labels)} samples have a vector in {field!r}, and at least {_FEWEST} are needed to compare them, one "
+            f"of them among the chosen samples ({len(judged)} of these have one). "
             "Compute the embeddings first (compute_fastvss_embeddings)."
         )
     result = SuspicionResult(dataset.name, len(judged), sum(labels[id] is not None for id in judged))
@@ -168,8 +173,12 @@ def find(
     groups = judges.duplicates(vectors, distance, _values(findings, within))
     track.stage("Saving the views", 0, (0.95, 1))
     most = max(1, int(fraction * len(judged)))
-    found = [judges.wrong(most), judges.grouped(groups), judges.outliers(most)]
-    findings.clear(list(names.values()))
+    ids = None if samples is None else sorted(judged)
+    kept, highest = ({}, 0) if ids is None else findings.groups(names[GROUP], apart_from=judged)
+    found = [judges.wrong(most), judges.grouped(groups, kept, highest), judges.outliers(most)]
+    findings.clear([names[name] for name in (SUSPICION, INSTEAD, OUTLIER)], ids)
+    findings.clear([names[name] for name in (GROUP, DISTANCE_FIELD)], ids and [id for id in ids if id not in kept])
+    findings.write({id: {names[GROUP]: said[GROUP]} for id, said in judges.moved.items()})
     for (values, count), view in zip(found, VIEWS, strict=True):
         findings.write({id: {names[name]: value for name, value in said.items()} for id, said in values.items()})
         result.findings.append(Finding(views.save(view), len(values), count, _first(values)))

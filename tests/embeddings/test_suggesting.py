@@ -10,7 +10,7 @@ from bson import ObjectId
 
 from fiftyone_tator.embeddings.answers import Neighbour
 from fiftyone_tator.embeddings.embedder import Picture
-from fiftyone_tator.embeddings.errors import BadVectors, EmbeddingError, NoEmbeddings, NoLabels
+from fiftyone_tator.embeddings.errors import BadVectors, EmbeddingError, NoEmbeddings, NoLabels, NothingToEmbed
 from fiftyone_tator.embeddings.suggesting import suggest, suggest_by_service
 from fiftyone_tator.embeddings.vectors import VectorField
 from fiftyone_tator.sync.errors import InvalidOption
@@ -173,6 +173,14 @@ def test_samples_without_a_vector_are_left_out_and_named() -> None:
         (group,) = result.as_json()["left_out"]
         assert result.suggested == 2
         assert group == {"reason": "Without an embedding", "count": 3, "examples": [str(id) for id in ids[:3]]}
+
+
+def test_an_empty_choice_of_samples_is_refused() -> None:
+    with labelled(*numbered(60)) as (dataset, _):
+        with pytest.raises(NothingToEmbed, match="No sample was chosen"):
+            suggest(dataset, FIELD, samples=[])
+        with pytest.raises(NothingToEmbed, match="No sample was chosen"):
+            suggest_by_service(dataset, lambda pictures: iter(()), samples=[])
 
 
 def test_as_many_samples_as_have_a_vector_are_not_taken_for_all_of_them() -> None:

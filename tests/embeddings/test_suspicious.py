@@ -14,7 +14,7 @@ from PIL import Image
 
 from fiftyone_tator.embeddings.duplicates import Sketches, join, measure
 from fiftyone_tator.embeddings.embedder import Picture
-from fiftyone_tator.embeddings.errors import EmbeddingError, NoEmbeddings
+from fiftyone_tator.embeddings.errors import EmbeddingError, NoEmbeddings, NothingToEmbed
 from fiftyone_tator.embeddings.judging import FIELDS
 from fiftyone_tator.embeddings.local import DescriptorEmbedder
 from fiftyone_tator.embeddings.neighbours import Neighbours
@@ -211,6 +211,43 @@ def test_only_chosen_samples_are_judged_by_all_that_there_are() -> None:
         result = find(dataset, FIELD, samples=[*chosen, ObjectId()], fraction=1)
         assert result.judged == len({*chosen}) and {*chosen[:3]} <= {*view(dataset, WRONG)} <= {*chosen}
         assert result.as_json()["left_out"][0]["count"] == 1
+
+
+def test_what_was_found_of_other_samples_stays_and_no_two_groups_share_a_number() -> None:
+    vectors, truth = blobs(400, spread=0.5)
+    labels, _ = flipped(truth)
+    vectors[390] = -20
+    for one, two in ((10, 20), (11, 21), (12, 22)):
+        vectors[two] = vectors[one]
+    with labelled(vectors, names(labels)) as (dataset, ids):
+        find(dataset, FIELD)
+        doubtful, outliers = view(dataset, WRONG), view(dataset, OUTLIERS)
+        field = VectorField(dataset, FIELD)
+        field.write([ids[30], ids[31], ids[32]], np.stack([vectors[40], vectors[41], vectors[11]]))
+        with pytest.raises(NothingToEmbed, match=r"No sample was chosen.*Nothing was changed"):
+            find(dataset, FIELD, samples=[])
+        # 12 and 22 are looked at together, 10 and 11 without the other, and 32 is a copy of 11 now.
+        find(dataset, FIELD, samples=[ids[n] for n in (10, 11, 12, 22, 30, 31, 32, 40, 41)])
+        assert {*doubtful} - {*view(dataset, WRONG)} <= {ids[n] for n in (10, 11, 12, 22, 30, 31, 32, 40, 41)}
+        assert ids[390] in outliers and ids[390] in view(dataset, OUTLIERS)
+        group = dict(zip(ids, dataset.values("duplicate_group"), strict=True))
+        groups: dict[int, set[int]] = {}
+        for number, id in enumerate(ids):
+            if group[id] is not None:
+                groups.setdefault(group[id], set()).add(number)
+        assert sorted(map(sorted, groups.values())) == [[10, 20], [11, 21, 32], [12, 22], [30, 40], [31, 41]]
+
+
+def test_two_groups_with_something_between_them_become_one() -> None:
+    vectors, truth = blobs(100)
+    for one, two in ((10, 20), (11, 21)):
+        vectors[two] = vectors[one]
+    with labelled(vectors, names(truth)) as (dataset, ids):
+        find(dataset, FIELD)
+        VectorField(dataset, FIELD).write([ids[10], ids[11]], np.stack([vectors[50], vectors[50]]))
+        result = find(dataset, FIELD, samples=[ids[10], ids[11]])
+        group = dataset.values("duplicate_group")
+        assert len({group[n] for n in (10, 11, 20, 21)}) == 1 and result.findings[1].count == 2
 
 
 def test_without_labels_duplicates_and_outliers_are_found_all_the_same() -> None:
