@@ -15,7 +15,7 @@ from fiftyone_tator.operators.embed_form import NO_MAP, TITLE, form
 from fiftyone_tator.operators.embed_result import embedded_page
 from fiftyone_tator.operators.embed_run import call, execute, said, samples_of, show_map
 from fiftyone_tator.operators.embed_services import embedder_of
-from fiftyone_tator.operators.presets import embedding_layers
+from fiftyone_tator.operators.presets import LOADED, embedding_layers
 from fiftyone_tator.operators.running import OperatorFailed, explain, from_app
 from fiftyone_tator.sync.errors import InvalidOption
 from fiftyone_tator.sync.progress import Progress, Report
@@ -152,10 +152,11 @@ def _options(ctx: Any) -> EmbedOptions:
     layers = embedding_layers(ctx.dataset, said(ctx.params))
     if layers[-1][1].get("map") == NO_MAP:
         layers = [(origin, {key: value for key, value in layer.items() if key != "map"}) for origin, layer in layers]
-    said_last = layers[-1][1]
-    if from_app(ctx) and on_this_machine(str(said_last.get("service"))):
+    origin, params = layers[-1]
+    by_form = any(name.startswith(LOADED) for name in ctx.params)
+    if by_form and on_this_machine(str(params.get("service"))):
         # Fields that the form shows no more may still hold what somebody chose there.
-        layers[-1] = (layers[-1][0], {key: said_last[key] for key in said_last if key not in OF_SERVICES})
+        layers[-1] = (origin, {name: value for name, value in params.items() if name not in OF_SERVICES})
     return parse_embed_options(*layers)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from fiftyone_tator.embeddings.options import EmbedOptions, parse_embed_options
 from fiftyone_tator.embeddings.remote import FastVSSEmbedder
+from fiftyone_tator.operators.compute_fastvss_embeddings import _options
 from fiftyone_tator.operators.embed_run import said
 from fiftyone_tator.operators.embed_services import embedder_of, services
 from fiftyone_tator.operators.presets import PLUGIN, embedding_layers, layers
@@ -76,3 +77,20 @@ def test_the_forms_own_parameters_are_no_options() -> None:
         "view_target": "DATASET",
     }
     assert said(params) == {"field": "mine"}
+
+
+def test_what_the_form_shows_no_more_is_left_for_this_machine_and_what_a_caller_says_is_refused() -> None:
+    params = {"service": "local", "project": "reef", "path": "/embeddings/{project}/", "batch_size": 8}
+    loaded = {"loaded_ready_1": {"data": {}}}
+    found = _options(SimpleNamespace(dataset=dataset({"embeddings": {"project": "kelp"}}), params={**params, **loaded}))
+    assert (found.service, found.project, found.batch_size) == ("local", None, 8)
+    assert not isinstance(embedder_of(found, {SECRET: "http://a:8000"}), FastVSSEmbedder)
+    with pytest.raises(InvalidOption, match="option project belongs to a Fast-VSS"):
+        embedder_of(_options(SimpleNamespace(dataset=dataset({}), params=params)), {SECRET: "http://a:8000"})
+
+
+def test_a_preset_with_a_password_is_refused_with_its_place() -> None:
+    preset = dataset({"embeddings": {"service": "http://ann:hunter2@a:8000"}})
+    with pytest.raises(InvalidOption, match=r"presets of dataset 'reef', embeddings: .*password in it") as refused:
+        parse_embed_options(*embedding_layers(preset, {}))
+    assert "hunter2" not in str(refused.value)
