@@ -1,5 +1,6 @@
 """Maps and indexes that several make at a time, and runs that were there before."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +38,15 @@ def dataset(database: Any) -> Iterator[fo.Dataset]:
     yield found
     found.delete_brain_runs()
     found.delete()
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Threads that take turns so often that each meets the others everywhere."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -79,7 +89,7 @@ def test_of_several_who_make_the_same_over_and_over_each_succeeds_or_is_told(dat
     assert dataset.load_brain_results(key).total_index_size == 40
 
 
-def test_several_make_different_things_of_a_dataset_at_once(dataset: fo.Dataset) -> None:
+def test_several_make_different_things_of_a_dataset_at_once(dataset: fo.Dataset, restless: None) -> None:
     def many(name: str) -> list[str]:
         return [MAKERS[name](dataset, brain_key=name).key for _ in range(6)]
 
