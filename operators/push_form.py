@@ -1,17 +1,15 @@
 """The push's form: what would go to Tator, before anything does. A loader asks for that; nothing here asks a server."""
 
-import json
-import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import fiftyone.operators.types as types
 
 from fiftyone_tator.operators import load_push_preview as loader
+from fiftyone_tator.operators.form_parts import answer, closed, note, samples_key
 from fiftyone_tator.operators.markdown import reasons
-from fiftyone_tator.operators.presets import LOADED
 from fiftyone_tator.operators.push_result import conflicts, counts, flows, many
-from fiftyone_tator.operators.push_target import ELSEWHERE, SHOWN, is_whole, push_params, server_of
+from fiftyone_tator.operators.push_target import ELSEWHERE, is_whole, push_params, server_of
 from fiftyone_tator.operators.running import from_app
 from fiftyone_tator.sync.dataset import INFO
 from fiftyone_tator.sync.mapping import GEOMETRY, ValueMap
@@ -48,24 +46,18 @@ def form(ctx: Any) -> types.Property:
     try:
         url = server_of(ctx).url
     except TatorError as problem:
-        _closed(inputs, "This dataset cannot be pushed", str(problem))
+        closed(inputs, "This dataset cannot be pushed", str(problem))
     else:
         _body(inputs, ctx, url)
         button = "Try" if ctx.params.get("dry_run") else "Push"
     return types.Property(inputs, view=types.PromptView(label="Push to Tator", submit_button_label=button))
 
 
-def _closed(inputs: types.Object, title: str, reason: str) -> None:
-    """Says why nothing can be pushed, and keeps the button from trying."""
-    inputs.view("closed", types.Error(label=title, description=reason))
-    inputs.bool("blocked", invalid=True, error_message=f"{title}. {reason}", view=types.HiddenView())
-
-
 def _body(inputs: types.Object, ctx: Any, url: str) -> None:
     about = {"server": url, "dataset": ctx.dataset.name}
-    access = _answer(inputs, ctx, loader.ACCESS, about, f"Asking {url} what you may write ...")
+    access = answer(inputs, ctx, loader.URI, loader.ACCESS, about, f"Asking {url} what you may write ...")
     if "problem" in access:
-        _closed(inputs, "This dataset cannot be pushed", access["problem"])
+        closed(inputs, "This dataset cannot be pushed", access["problem"])
     if "versions" not in access:
         return
     project = f"Project {access['project']} on {url}, as {access['user']}"
@@ -110,8 +102,8 @@ def _preview(inputs: types.Object, ctx: Any, target: str, whole: bool) -> None:
         return
     # Complete, because the App writes the defaults into the parameters; without what a preview does not depend on.
     about = options.model_dump(exclude={"dry_run", "history"})
-    which = {"view_target": target, "samples": _samples_key(ctx, whole)}
-    found = _answer(inputs, ctx, loader.PREVIEW, about, "Comparing with Tator ...", **which)
+    which = {"view_target": target, "samples": samples_key(ctx, whole)}
+    found = answer(inputs, ctx, loader.URI, loader.PREVIEW, about, "Comparing with Tator ...", **which)
     if "problem" in found:
         inputs.view("problem", types.Error(label="This cannot be pushed", description=found["problem"]))
     if "changed" not in found:
@@ -126,9 +118,7 @@ def _preview(inputs: types.Object, ctx: Any, target: str, whole: bool) -> None:
         reasons("Cannot be sent", found["problems"]),
         reasons("Worth knowing", found["notes"]),
     ):
-        if text:
-            # A name for each text: a default that changes under one name would not be shown.
-            inputs.md(text, name=f"{SHOWN}{zlib.crc32(text.encode()):08x}")
+        note(inputs, text)
 
 
 def _version(inputs: types.Object, ctx: Any, versions: Iterable[tuple[int, str]]) -> None:
@@ -208,28 +198,3 @@ def _radio(
     for value, (said, meaning) in choices.items():
         view.add_choice(value, label=said, description=meaning)
     inputs.enum(name, view.values(), default=default, label=label, description=description, view=view)
-
-
-def _samples_key(ctx: Any, whole: bool) -> str:
-    """Tells one view or selection from another, without reading it."""
-    if whole:
-        return ""
-    asked = [ctx.request_params.get(name) for name in ("selected", "view", "view_name", "filters", "extended")]
-    return f"{zlib.crc32(json.dumps(asked, sort_keys=True, default=str).encode()):08x}"
-
-
-def _name(question: str, about: Mapping[str, Any]) -> str:
-    """The loader's parameter, one for each question: an answer to an earlier question is none to this one."""
-    return f"{LOADED}{question}_{zlib.crc32(json.dumps(about, sort_keys=True).encode()):08x}"
-
-
-def _answer(
-    inputs: types.Object, ctx: Any, question: str, about: Mapping[str, Any], label: str, **which: str
-) -> dict[str, Any]:
-    """The loader's answer to this very question; until it is there, nothing, and the loader is put into the form."""
-    name = _name(question, {**about, **which})
-    found = (ctx.params.get(name) or {}).get("data")
-    if not found:
-        params = {"ask": question, "about": about, **which}
-        inputs.loader(name, type=types.Object(), operator=loader.URI, params=params, label=label)
-    return dict(found or {})
