@@ -234,6 +234,23 @@ class Findings:
         refresh_held(self.dataset)
 
 
+def none_labels(dataset: fo.Dataset, label_field: str = LABEL_FIELD) -> list[str]:
+    """The labels of a dataset that stand for none unless somebody says otherwise.
+
+    Args:
+        dataset: the dataset
+        label_field: holds the labels
+
+    Returns:
+        those of them that samples have
+    """
+    if getattr(dataset.get_field(label_field), "document_type", None) is not fo.Classification:
+        return []
+    findings = Findings(dataset, label_field, None, operator="", way_out="")
+    every = get_db_conn()[dataset._sample_collection_name].distinct(f"{label_field}.label")
+    return [label for label in every if label and findings._is_none(label)]
+
+
 def _defaults(dataset: fo.Dataset, label_field: str) -> Collection[str]:
     info = dataset.info.get(INFO, {}) if label_field == LABEL_FIELD else {}
     return {label for label in info.get("label_defaults", {}).values() if label} or _WORDS

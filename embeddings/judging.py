@@ -165,10 +165,10 @@ class Judges:
             kept: groups of an earlier run that stay; whatever shares a sample with one of them becomes one with it
             highest: of their numbers, after which counting goes on
         """
-        members: dict[int, list[int]] = {}
+        rows_of: dict[int, list[int]] = {}
         for row, group in enumerate(groups.group):
-            members.setdefault(int(group), []).append(row)
-        ordered = sorted(members.values(), key=lambda rows: self._urgency(groups, rows))
+            rows_of.setdefault(int(group), []).append(row)
+        ordered = sorted(rows_of.values(), key=lambda rows: self._urgency(groups, rows))
         found: dict[ObjectId, dict[str, Any]] = {}
         now, number = dict(kept), highest
         for rows in ordered:

@@ -5,7 +5,8 @@ neighbours agree, is the confidence: of a hundred suggestions with 0.8, some eig
 """
 
 import time
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import fiftyone as fo
 import numpy as np
@@ -15,15 +16,11 @@ from fiftyone_tator.embeddings.answers import Neighbour
 from fiftyone_tator.embeddings.electorate import CROWD, Ballots, Electorate
 from fiftyone_tator.embeddings.embedder import Picture
 from fiftyone_tator.embeddings.findings import check_chosen, open_vectors
-from fiftyone_tator.embeddings.neighbours import COPY, REFERENCES, Numbers, representatives
-from fiftyone_tator.embeddings.suggestions import FIELDS, SuggestionResult, SuggestionWriter
+from fiftyone_tator.embeddings.label_options import parse_suggest_options
+from fiftyone_tator.embeddings.neighbours import COPY, Numbers, representatives
+from fiftyone_tator.embeddings.suggestions import SuggestionResult, SuggestionWriter
 from fiftyone_tator.embeddings.votes import Calibration, Votes, count
-from fiftyone_tator.sync.fields import LABEL_FIELD
 from fiftyone_tator.sync.progress import Report, Tracker
-
-VOTERS = 15
-ASKED = 1_000
-"""So many labelled samples are sent to a service to see how often it is right."""
 
 Ask = Callable[[Iterable[Picture]], Iterable[Mapping[Hashable, Sequence[Neighbour]]]]
 """Asks a service for the neighbours of pictures; by key, nearest first, some at a time, without those that failed."""
@@ -34,13 +31,8 @@ def suggest(
     field: str,
     *,
     samples: Sequence[ObjectId] | None = None,
-    label_field: str = LABEL_FIELD,
-    unlabelled: Collection[str] | None = None,
-    fields: tuple[str, str] = FIELDS,
-    k: int = VOTERS,
-    references: int = REFERENCES,
-    seed: int = 51,
     report: Report | None = None,
+    **options: Any,
 ) -> SuggestionResult:
     """Suggests labels by the dataset's own labelled samples.
 
@@ -50,14 +42,8 @@ def suggest(
         dataset: the dataset
         field: holds the vectors
         samples: ids of the samples to suggest for; those without a label if None, all if each has one
-        label_field: holds the labels
-        unlabelled: labels that stand for none; Tator's default, or words such as ``unknown``, if None; each label
-            counts if empty
-        fields: where the best and the second best suggestion go
-        k: neighbours that vote
-        references: labelled samples that may vote; of more, so many are chosen, rare labels included
-        seed: of that choice
         report: told how far the work is; may raise to stop it, and what was written stays
+        **options: of :class:`fiftyone_tator.embeddings.label_options.SuggestOptions`
 
     Returns:
         what was suggested
@@ -67,25 +53,26 @@ def suggest(
         NoLabels: if no two labels are in use among the samples that have a vector
         BadVectors: if vectors of several lengths are in the field
         NothingToEmbed: if no sample was chosen
-        InvalidOption: if a field cannot be used
+        InvalidOption: if an option or a field cannot be used
     """
     started, track = time.monotonic(), Tracker(report)
     check_chosen(samples)
-    vectors, writer = open_vectors(dataset, field), SuggestionWriter(dataset, label_field, unlabelled, fields)
+    chosen = parse_suggest_options(options)
+    vectors, writer = open_vectors(dataset, field), SuggestionWriter(dataset, chosen)
     track.stage("Reading labels", 0, (0, 0.05))
     labels = writer.findings.labels(having=field)
-    electorate = Electorate.of(vectors, labels, most=references, seed=seed, notes=writer.findings.notes())
+    electorate = Electorate.of(vectors, labels, most=chosen.references, seed=chosen.seed, notes=writer.findings.notes())
     track.stage("Asking labelled samples", 0, (0.05, 0.2))
-    electorate.gather(vectors, labels, most=CROWD, seed=seed)
-    tried = electorate.votes(None, k, apart=COPY)
-    calibration = Calibration.learn(tried, electorate.labels, electorate.crowd_votes(k))
+    electorate.gather(vectors, labels, most=CROWD, seed=chosen.seed)
+    tried = electorate.votes(None, chosen.k, apart=COPY)
+    calibration = Calibration.learn(tried, electorate.labels, electorate.crowd_votes(chosen.k))
     writer.begin(electorate.names, calibration, sum(label is not None for label in labels.values()))
     wanted = _wanted(labels, samples)
     track.stage("Suggesting labels", len(wanted), (0.2, 1))
     writer.leave_out("Without an embedding", wanted - labels.keys())
     for ids, queries in vectors.blocks(None if labels.keys() <= wanted else sorted(wanted & labels.keys())):
         apart = np.array([-1 if labels.get(id) is None else COPY for id in ids], np.float32)
-        writer.write(ids, electorate.votes(queries, k, ids=ids, apart=apart))
+        writer.write(ids, electorate.votes(queries, chosen.k, ids=ids, apart=apart))
         track.advance(len(ids))
     return writer.end(started)
 
@@ -95,12 +82,8 @@ def suggest_by_service(
     ask: Ask,
     *,
     samples: Sequence[ObjectId] | None = None,
-    label_field: str = LABEL_FIELD,
-    unlabelled: Collection[str] | None = None,
-    fields: tuple[str, str] = FIELDS,
-    asked: int = ASKED,
-    seed: int = 51,
     report: Report | None = None,
+    **options: Any,
 ) -> SuggestionResult:
     """Suggests labels by the labelled pictures that a service holds; only distances come from there.
 
@@ -110,13 +93,8 @@ def suggest_by_service(
         dataset: the dataset
         ask: asks the service
         samples: ids of the samples to suggest for; those without a label if None, all if each has one
-        label_field: holds the labels
-        unlabelled: labels that stand for none; Tator's default, or words such as ``unknown``, if None; each label
-            counts if empty
-        fields: where the best and the second best suggestion go
-        asked: so many labelled samples are sent along
-        seed: of their choice
         report: told how far the work is; may raise to stop it, and what was written stays
+        **options: of :class:`fiftyone_tator.embeddings.label_options.SuggestOptions`
 
     Returns:
         what was suggested
@@ -124,14 +102,15 @@ def suggest_by_service(
     Raises:
         EmbeddingError: what ``ask`` raises; what was written before stays
         NothingToEmbed: if no sample was chosen
-        InvalidOption: if a field cannot be used
+        InvalidOption: if an option or a field cannot be used
     """
     started, track = time.monotonic(), Tracker(report)
     check_chosen(samples)
-    writer, ballots = SuggestionWriter(dataset, label_field, unlabelled, fields), Ballots()
+    chosen = parse_suggest_options(options)
+    writer, ballots = SuggestionWriter(dataset, chosen), Ballots()
     labels = writer.findings.labels()
     known = [id for id, label in labels.items() if label is not None]
-    tried = [known[place] for place in representatives([labels[id] for id in known], asked, seed=seed)]
+    tried = [known[place] for place in representatives([labels[id] for id in known], chosen.asked, seed=chosen.seed)]
     track.stage("Asking for labelled samples", len(tried), (0, 0.2))
     parts: list[tuple[Votes, Numbers]] = []
     for ids, hits in _asked(ask, writer.findings.files(tried)):

@@ -1,7 +1,7 @@
 """Suggestions as they are written to samples, and what is told of them."""
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from dataclasses import field as default
 from typing import Any
@@ -10,13 +10,13 @@ import fiftyone as fo
 from bson import ObjectId
 
 from fiftyone_tator.embeddings.findings import Findings, Kind
+from fiftyone_tator.embeddings.label_options import FIELDS, SuggestOptions
 from fiftyone_tator.embeddings.votes import LEAST, Calibration, Votes
 from fiftyone_tator.sync.documents import classification
 from fiftyone_tator.sync.mapping import CONFIDENCE, LABEL
 from fiftyone_tator.sync.results import Tally
 
 _UNLIKE, _MANY = 0.5, 0.1
-FIELDS = ("top1_prediction", "top2_prediction")
 _DESCRIPTIONS = ("What the nearest labelled samples are called", "What else near labelled samples are called")
 
 
@@ -67,20 +67,22 @@ class SuggestionWriter:
 
     Args:
         dataset: the dataset
-        label_field: holds the labels
-        unlabelled: labels that stand for none
-        fields: where the best and the second best suggestion go
+        options: name the fields
 
     Raises:
         InvalidOption: if a field cannot be used
     """
 
-    def __init__(
-        self, dataset: fo.Dataset, label_field: str, unlabelled: Collection[str] | None, fields: tuple[str, str]
-    ) -> None:
+    def __init__(self, dataset: fo.Dataset, options: SuggestOptions) -> None:
         self.findings = Findings(
-            dataset, label_field, unlabelled, operator="suggest_labels", way_out="Name two other fields (fields)."
+            dataset,
+            options.label_field,
+            options.unlabelled,
+            operator="suggest_labels",
+            way_out="Name two other fields (fields).",
         )
+        best, other = options.fields
+        fields = best, other
         self._unlike = 0
         self._result = SuggestionResult(dataset.name, fields)
         said = zip(fields, _DESCRIPTIONS, strict=True)

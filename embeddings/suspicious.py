@@ -5,7 +5,7 @@ samples are relabelled or deleted, and the next run puts together what is worth 
 """
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from dataclasses import field as default
 from typing import Any
@@ -13,18 +13,15 @@ from typing import Any
 import fiftyone as fo
 from bson import ObjectId
 
-from fiftyone_tator.embeddings.duplicates import DISTANCE
 from fiftyone_tator.embeddings.errors import NoEmbeddings
 from fiftyone_tator.embeddings.findings import Findings, Kind, check_chosen, open_vectors
 from fiftyone_tator.embeddings.judging import DISTANCE_FIELD, FIELDS, GROUP, INSTEAD, OUTLIER, SUSPICION, Judges
-from fiftyone_tator.embeddings.neighbours import REFERENCES
+from fiftyone_tator.embeddings.label_options import parse_find_options
 from fiftyone_tator.sync.errors import InvalidOption
-from fiftyone_tator.sync.fields import LABEL_FIELD
 from fiftyone_tator.sync.progress import Report, Tracker
 from fiftyone_tator.sync.results import Tally
 
 WRONG, DUPLICATES, OUTLIERS = VIEWS = ("Likely wrong labels", "Near-duplicates", "Outliers")
-FRACTION = 0.05
 _FEWEST, _FIRST = 3, 10
 _KINDS = {
     SUSPICION: Kind(fo.FloatField, "How doubtful the label is, by what near samples are called"),
@@ -99,15 +96,9 @@ def find(
     field: str,
     *,
     samples: Sequence[ObjectId] | None = None,
-    label_field: str = LABEL_FIELD,
-    unlabelled: Collection[str] | None = None,
-    fraction: float = FRACTION,
-    distance: float = DISTANCE,
     within: str | None = "version",
-    prefix: str = "",
-    references: int = REFERENCES,
-    seed: int = 51,
     report: Report | None = None,
+    **options: Any,
 ) -> SuspicionResult:
     """Finds labels that are likely wrong, near-duplicates and outliers, and saves a view of each.
 
@@ -120,17 +111,10 @@ def find(
         field: holds the vectors
         samples: ids of the samples to look at, all if None; they are compared with the whole dataset, except that
             near-duplicates are looked for among them alone
-        label_field: holds the labels
-        unlabelled: labels that stand for none; Tator's default, or words such as ``unknown``, if None; each label
-            counts if empty
-        fraction: of the samples; the views of wrong labels and of outliers hold no more
-        distance: by cosine, up to which two samples are near-duplicates
         within: samples that differ in this field are no duplicates, since another version may show the same things;
             None, or a field that is not there, if all may be
-        prefix: how the names of fields and views begin: ``reef`` makes ``reef_outlier`` and ``reef: Outliers``
-        references: samples to compare with; of more, so many are chosen
-        seed: of that choice
         report: told how far the work is; may raise to stop it, and what an earlier run found stays until the end
+        **options: of :class:`fiftyone_tator.embeddings.label_options.FindOptions`
 
     Returns:
         what was found
@@ -143,12 +127,11 @@ def find(
     """
     started, track = time.monotonic(), Tracker(report)
     check_chosen(samples)
-    if not 0 < fraction <= 1 or not 0 <= distance < 1:
-        raise InvalidOption("fraction must be above 0 and at most 1, and distance at least 0 and below 1.")
+    chosen = parse_find_options(options)
     vectors = open_vectors(dataset, field)
-    findings = Findings(dataset, label_field, unlabelled, operator="find_suspicious", way_out=_WAY_OUT)
-    names = {name: f"{prefix}_{name}" if prefix else name for name in FIELDS}
-    views = _Views(dataset, prefix, names)
+    findings = Findings(dataset, chosen.label_field, chosen.unlabelled, operator="find_suspicious", way_out=_WAY_OUT)
+    names = {name: f"{chosen.prefix}_{name}" if chosen.prefix else name for name in FIELDS}
+    views = _Views(dataset, chosen.prefix, names)
     findings.declare({names[name]: kind for name, kind in _KINDS.items()})
     track.stage("Reading labels", 0, (0, 0.05))
     labels = findings.labels(having=field)
@@ -164,20 +147,20 @@ def find(
     if samples is not None:
         result.left_out.add("Without an embedding", map(str, sorted(set(samples) - judged)))
     track.stage("Comparing with each other", 0, (0.05, 0.2))
-    judges = Judges(vectors, labels, references, seed, result.notes)
+    judges = Judges(vectors, labels, chosen.references, chosen.seed, result.notes)
     track.stage("Looking at samples", len(judged), (0.2, 0.8))
     for ids, queries in vectors.blocks(None if samples is None else sorted(judged)):
         judges.look(ids, queries)
         track.advance(len(ids))
     track.stage("Measuring near-duplicates", 0, (0.8, 0.95))
-    groups = judges.duplicates(vectors, distance, _values(findings, within))
+    groups = judges.duplicates(vectors, chosen.distance, _values(findings, within))
     track.stage("Saving the views", 0, (0.95, 1))
-    most = max(1, int(fraction * len(judged)))
-    ids = None if samples is None else sorted(judged)
-    kept, highest = ({}, 0) if ids is None else findings.groups(names[GROUP], apart_from=judged)
+    most = max(1, int(chosen.share * len(judged)))
+    those = None if samples is None else sorted(judged)
+    kept, highest = ({}, 0) if those is None else findings.groups(names[GROUP], apart_from=judged)
     found = [judges.wrong(most), judges.grouped(groups, kept, highest), judges.outliers(most)]
-    findings.clear([names[name] for name in (SUSPICION, INSTEAD, OUTLIER)], ids)
-    findings.clear([names[name] for name in (GROUP, DISTANCE_FIELD)], ids and [id for id in ids if id not in kept])
+    findings.clear([names[name] for name in (SUSPICION, INSTEAD, OUTLIER)], those)
+    findings.clear([names[name] for name in (GROUP, DISTANCE_FIELD)], those and [id for id in those if id not in kept])
     findings.write({id: {names[GROUP]: said[GROUP]} for id, said in judges.moved.items()})
     for (values, count), view in zip(found, VIEWS, strict=True):
         findings.write({id: {names[name]: value for name, value in said.items()} for id, said in values.items()})
@@ -198,7 +181,7 @@ def _values(findings: Findings, within: str | None) -> Mapping[ObjectId, Any]:
 class _Views:
     """The saved views, which sort by indexed fields."""
 
-    def __init__(self, dataset: fo.Dataset, prefix: str, fields: Mapping[str, str]) -> None:
+    def __init__(self, dataset: fo.Dataset, prefix: str | None, fields: Mapping[str, str]) -> None:
         self._dataset, self._fields = dataset, fields
         self._names = {view: f"{prefix}: {view}" if prefix else view for view in VIEWS}
         for name in self._names.values():

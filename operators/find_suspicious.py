@@ -7,14 +7,15 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
+from fiftyone_tator.embeddings.label_options import FindOptions, parse_find_options
 from fiftyone_tator.embeddings.suspicious import find
 from fiftyone_tator.embeddings.vectors import fields_of
-from fiftyone_tator.operators.embed_run import call, execute, field_of, said, samples_of
+from fiftyone_tator.operators.embed_run import call, execute, field_of, samples_of
 from fiftyone_tator.operators.form_parts import vector_field, which_samples
 from fiftyone_tator.operators.hands import GRID
+from fiftyone_tator.operators.label_form import label_params, more_field, none_field
 from fiftyone_tator.operators.running import from_app
 from fiftyone_tator.operators.suspicious_result import named, show_first, suspicious_page
-from fiftyone_tator.sync.fields import LABEL_FIELD
 from fiftyone_tator.sync.progress import Report
 
 TITLE = "Find suspicious labels"
@@ -57,6 +58,14 @@ class FindSuspicious(foo.Operator):  # type: ignore[misc]
                 label="Look at the worst, percent",
                 description="Of the labels and of the outliers; of near-duplicates all are shown",
             )
+            none_field(inputs, ctx)
+            if more_field(inputs, ctx):
+                inputs.str(
+                    "prefix",
+                    required=False,
+                    label="Prefix of fields and views",
+                    description="reef makes reef_outlier and reef: Outliers",
+                )
         return types.Property(inputs, view=types.PromptView(label=TITLE, submit_button_label="Find"))
 
     def resolve_output(self, ctx: Any) -> Any:
@@ -78,14 +87,10 @@ class FindSuspicious(foo.Operator):  # type: ignore[misc]
         """
 
         def work(report: Report) -> dict[str, Any]:
-            params = said(ctx.params)
-            options = {
-                name: params[name] for name in ("fraction", "label_field", "unlabelled", "distance") if name in params
-            }
-            if "percent" in params:
-                options["fraction"] = params["percent"] / 100
-            found = find(ctx.dataset, field_of(ctx), samples=samples_of(ctx, narrow=False), report=report, **options)
-            return named(ctx.dataset, found.as_json(), options.get("label_field", LABEL_FIELD))
+            options = parse_find_options(label_params(ctx))
+            said = options.model_dump(exclude={"field"}, exclude_unset=True)
+            found = find(ctx.dataset, field_of(ctx), samples=samples_of(ctx, narrow=False), report=report, **said)
+            return named(ctx.dataset, found.as_json(), options.label_field)
 
         return execute(ctx, TITLE, work, suspicious_page, lambda result: show_first(ctx, result))
 
@@ -99,7 +104,9 @@ class FindSuspicious(foo.Operator):  # type: ignore[misc]
         label_field: str | None = None,
         unlabelled: Sequence[str] | None = None,
         fraction: float | None = None,
+        percent: float | None = None,
         distance: float | None = None,
+        prefix: str | None = None,
         delegate: bool = False,
     ) -> Any:
         """Finds them from Python.
@@ -116,9 +123,13 @@ class FindSuspicious(foo.Operator):  # type: ignore[misc]
             selected (None): ids of samples, to look at those only
             field (None): the field of the vectors; the only one if None
             label_field (None): the field of the labels; ``ground_truth`` if None
-            unlabelled (None): labels that stand for none, for example ``["unknown"]``
+            unlabelled (None): labels that stand for none; Tator's default, or words such as ``unknown``, if None; each
+                label counts if empty
             fraction (None): what part of the samples to show as the worst; 0.05 if None
+            percent (None): the same in percent, instead
             distance (None): by cosine, up to which two samples are near-duplicates
+            prefix (None): how the names of fields and views begin: ``reef`` makes ``reef_outlier`` and
+                ``reef: Outliers``
             delegate (False): whether to leave the work to a ``fiftyone delegated launch`` worker
 
         Returns:
@@ -128,11 +139,5 @@ class FindSuspicious(foo.Operator):  # type: ignore[misc]
         Raises:
             OperatorFailed: if it fails in a way that is explained
         """
-        options = {
-            "field": field,
-            "label_field": label_field,
-            "unlabelled": None if unlabelled is None else list(unlabelled),
-            "fraction": fraction,
-            "distance": distance,
-        }
+        options = {name: value for name, value in locals().items() if name in FindOptions.model_fields}
         return call(self, dataset, view=view, selected=selected, delegate=delegate, **options)

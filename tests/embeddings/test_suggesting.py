@@ -257,6 +257,29 @@ def test_a_field_that_is_deleted_or_renamed_meanwhile_leaves_a_dataset_that_can_
         assert suggest(dataset, FIELD).suggested == 60
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"k": -3}, "the option k cannot be -3: .*It should be a whole number"),
+        ({"k": 0}, "the option k cannot be 0: .*greater than or equal to 1"),
+        ({"k": "x"}, "the option k cannot be 'x'"),
+        ({"k": 1.5}, "the option k cannot be 1.5"),
+        ({"label_field": 3}, "the option label_field cannot be 3: .*a text"),
+        ({"unlabelled": 5}, "the option unlabelled cannot be 5: .*a list of texts"),
+        ({"unlabelled": "ab"}, "the option unlabelled cannot be 'ab': .*a list of texts"),
+        ({"fields": ("a", "a")}, "the option fields cannot be .*two different names"),
+        ({"fields": ("a.b", "c")}, "the option fields cannot be "),
+        ({"labelfield": "reef"}, "no option 'labelfield'. Did you mean label_field"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_told_in_words(options: dict[str, Any], said: str) -> None:
+    with labelled(*numbered(20)) as (dataset, _):
+        with pytest.raises(InvalidOption, match=f"suggest_labels: .*{said}"):
+            suggest(dataset, FIELD, **options)
+        with pytest.raises(InvalidOption, match=f"suggest_labels: .*{said}"):
+            suggest_by_service(dataset, lambda pictures: iter(()), **options)
+
+
 def test_what_was_written_before_it_was_stopped_stays() -> None:
     with labelled(*numbered(60)) as (dataset, _):
         stages: list[str] = []

@@ -313,8 +313,6 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written() -> None:
     with labelled(vectors, names(truth)) as (dataset, ids):
         with pytest.raises(NoEmbeddings, match="no embeddings in 'nothing'"):
             find(dataset, "nothing")
-        with pytest.raises(InvalidOption, match="fraction"):
-            find(dataset, FIELD, fraction=0)
         dataset.save_view(OUTLIERS, dataset.limit(3), description="mine")
         with pytest.raises(InvalidOption, match=r"'Outliers' that somebody else made.*prefix"):
             find(dataset, FIELD)
@@ -326,6 +324,26 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written() -> None:
         VectorField(dataset, FIELD)._samples.update_many({"_id": {"$nin": ids[:2]}}, {"$unset": {FIELD: ""}})
         with pytest.raises(NoEmbeddings, match=r"2 samples have a vector.*at least 3"):
             find(dataset, FIELD, prefix="reef")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"fraction": 0}, "the option fraction cannot be 0: .*a number"),
+        ({"fraction": "x"}, "the option fraction cannot be 'x'"),
+        ({"percent": 101}, "the option percent cannot be 101"),
+        ({"percent": 5, "fraction": 0.1}, "percent and fraction say the same thing twice. Leave one"),
+        ({"distance": "y"}, "the option distance cannot be 'y'"),
+        ({"distance": float("nan")}, "the option distance cannot be nan"),
+        ({"prefix": "a.b"}, "the option prefix cannot be 'a.b'"),
+        ({"unlabelled": "ab"}, "the option unlabelled cannot be 'ab': .*a list of texts"),
+        ({"fractoin": 0.1}, "no option 'fractoin'. Did you mean fraction"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_told_in_words(options: dict[str, Any], said: str) -> None:
+    vectors, truth = blobs(20)
+    with labelled(vectors, names(truth)) as (dataset, _), pytest.raises(InvalidOption, match=said):
+        find(dataset, FIELD, **options)
 
 
 def test_values_that_somebody_put_into_a_field_of_that_name_are_kept() -> None:
