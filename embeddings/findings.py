@@ -15,10 +15,11 @@ from pymongo.collection import Collection as Table
 
 from fiftyone_tator.embeddings.errors import EmbeddingError, NoEmbeddings, NothingToEmbed
 from fiftyone_tator.embeddings.vectors import BLOCK, VectorField, still_declared
-from fiftyone_tator.sync.dataset import INFO, existing_fields
+from fiftyone_tator.sync.dataset import INFO, dataset_id, existing_fields
 from fiftyone_tator.sync.errors import InvalidOption
 from fiftyone_tator.sync.fields import LABEL_FIELD, OWN_FIELDS, RESERVED
 from fiftyone_tator.sync.held import refresh_held
+from fiftyone_tator.sync.lease import Lease
 
 _WORDS = frozenset({"unknown", "unlabeled", "unlabelled", "none"})
 MADE_BY = "made_by"
@@ -254,6 +255,20 @@ def none_labels(dataset: fo.Dataset, label_field: str = LABEL_FIELD) -> list[str
 def _defaults(dataset: fo.Dataset, label_field: str) -> Collection[str]:
     info = dataset.info.get(INFO, {}) if label_field == LABEL_FIELD else {}
     return {label for label in info.get("label_defaults", {}).values() if label} or _WORDS
+
+
+def writing(dataset: fo.Dataset, purpose: str, what: str) -> Lease:
+    """The right to write what is found; others may do other things with the dataset at the same time.
+
+    Args:
+        dataset: the dataset
+        purpose: what is being done, in words
+        what: is written
+
+    Returns:
+        the lease, not taken yet
+    """
+    return Lease(get_db_conn(), dataset.name, purpose=purpose, key=f"{dataset_id(dataset)} {what}")
 
 
 def check_chosen(samples: Sequence[ObjectId] | None) -> None:

@@ -15,12 +15,14 @@ from bson import ObjectId
 from fiftyone_tator.embeddings.answers import Neighbour
 from fiftyone_tator.embeddings.electorate import CROWD, Ballots, Electorate
 from fiftyone_tator.embeddings.embedder import Picture
-from fiftyone_tator.embeddings.findings import check_chosen, open_vectors
-from fiftyone_tator.embeddings.label_options import parse_suggest_options
+from fiftyone_tator.embeddings.findings import check_chosen, open_vectors, writing
+from fiftyone_tator.embeddings.label_options import SuggestOptions, parse_suggest_options
 from fiftyone_tator.embeddings.neighbours import COPY, Numbers, representatives
 from fiftyone_tator.embeddings.suggestions import SuggestionResult, SuggestionWriter
 from fiftyone_tator.embeddings.votes import Calibration, Votes, count
 from fiftyone_tator.sync.progress import Report, Tracker
+
+_WRITING = ("suggesting labels", "suggestions")
 
 Ask = Callable[[Iterable[Picture]], Iterable[Mapping[Hashable, Sequence[Neighbour]]]]
 """Asks a service for the neighbours of pictures; by key, nearest first, some at a time, without those that failed."""
@@ -54,10 +56,18 @@ def suggest(
         BadVectors: if vectors of several lengths are in the field
         NothingToEmbed: if no sample was chosen
         InvalidOption: if an option or a field cannot be used
+        Busy: if labels are being suggested already
     """
-    started, track = time.monotonic(), Tracker(report)
     check_chosen(samples)
     chosen = parse_suggest_options(options)
+    with writing(dataset, *_WRITING) as lease:
+        return _suggest(dataset, field, chosen, samples, lease.checked(report))
+
+
+def _suggest(
+    dataset: fo.Dataset, field: str, chosen: SuggestOptions, samples: Sequence[ObjectId] | None, report: Report
+) -> SuggestionResult:
+    started, track = time.monotonic(), Tracker(report)
     vectors, writer = open_vectors(dataset, field), SuggestionWriter(dataset, chosen)
     track.stage("Reading labels", 0, (0, 0.05))
     labels = writer.findings.labels(having=field)
@@ -103,10 +113,18 @@ def suggest_by_service(
         EmbeddingError: what ``ask`` raises; what was written before stays
         NothingToEmbed: if no sample was chosen
         InvalidOption: if an option or a field cannot be used
+        Busy: if labels are being suggested already
     """
-    started, track = time.monotonic(), Tracker(report)
     check_chosen(samples)
     chosen = parse_suggest_options(options)
+    with writing(dataset, *_WRITING) as lease:
+        return _suggest_by_service(dataset, ask, chosen, samples, lease.checked(report))
+
+
+def _suggest_by_service(
+    dataset: fo.Dataset, ask: Ask, chosen: SuggestOptions, samples: Sequence[ObjectId] | None, report: Report
+) -> SuggestionResult:
+    started, track = time.monotonic(), Tracker(report)
     writer, ballots = SuggestionWriter(dataset, chosen), Ballots()
     labels = writer.findings.labels()
     known = [id for id, label in labels.items() if label is not None]

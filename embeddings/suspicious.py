@@ -14,9 +14,9 @@ import fiftyone as fo
 from bson import ObjectId
 
 from fiftyone_tator.embeddings.errors import NoEmbeddings
-from fiftyone_tator.embeddings.findings import Findings, Kind, check_chosen, open_vectors
+from fiftyone_tator.embeddings.findings import Findings, Kind, check_chosen, open_vectors, writing
 from fiftyone_tator.embeddings.judging import DISTANCE_FIELD, FIELDS, GROUP, INSTEAD, OUTLIER, SUSPICION, Judges
-from fiftyone_tator.embeddings.label_options import parse_find_options
+from fiftyone_tator.embeddings.label_options import FindOptions, parse_find_options
 from fiftyone_tator.sync.errors import InvalidOption
 from fiftyone_tator.sync.progress import Report, Tracker
 from fiftyone_tator.sync.results import Tally
@@ -124,10 +124,23 @@ def find(
         NothingToEmbed: if no sample was chosen
         BadVectors: if vectors of several lengths are in the field
         InvalidOption: if an option, a field or the name of a view cannot be used
+        Busy: if suspicious labels are being looked for already
     """
-    started, track = time.monotonic(), Tracker(report)
     check_chosen(samples)
     chosen = parse_find_options(options)
+    with writing(dataset, "finding suspicious labels", "findings") as lease:
+        return _find(dataset, field, chosen, samples, within, lease.checked(report))
+
+
+def _find(
+    dataset: fo.Dataset,
+    field: str,
+    chosen: FindOptions,
+    samples: Sequence[ObjectId] | None,
+    within: str | None,
+    report: Report,
+) -> SuspicionResult:
+    started, track = time.monotonic(), Tracker(report)
     vectors = open_vectors(dataset, field)
     findings = Findings(dataset, chosen.label_field, chosen.unlabelled, operator="find_suspicious", way_out=_WAY_OUT)
     names = {name: f"{chosen.prefix}_{name}" if chosen.prefix else name for name in FIELDS}

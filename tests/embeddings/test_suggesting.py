@@ -12,8 +12,9 @@ from fiftyone_tator.embeddings.answers import Neighbour
 from fiftyone_tator.embeddings.embedder import Picture
 from fiftyone_tator.embeddings.errors import BadVectors, EmbeddingError, NoEmbeddings, NoLabels, NothingToEmbed
 from fiftyone_tator.embeddings.suggesting import suggest, suggest_by_service
+from fiftyone_tator.embeddings.suspicious import find
 from fiftyone_tator.embeddings.vectors import VectorField
-from fiftyone_tator.sync.errors import InvalidOption
+from fiftyone_tator.sync.errors import Busy, InvalidOption
 from fiftyone_tator.sync.progress import Cancelled, Progress
 from fiftyone_tator.tests.embeddings.labelled import FIELD, blobs, labelled, names
 
@@ -292,6 +293,22 @@ def test_what_was_written_before_it_was_stopped_stays() -> None:
         with pytest.raises(Cancelled):
             suggest(dataset, FIELD, report=stop)
         assert stages[0] == "Reading labels"
+        assert suggest(dataset, FIELD).suggested == 60
+
+
+def test_of_two_who_suggest_at_once_one_is_told_to_wait() -> None:
+    with labelled(*numbered(60)) as (dataset, _):
+        told: list[str] = []
+
+        def again(progress: Progress) -> None:
+            if progress.stage == "Suggesting labels":
+                with pytest.raises(Busy) as busy:
+                    suggest(dataset, FIELD)
+                told.append(str(busy.value))
+                assert find(dataset, FIELD).judged == 60
+
+        suggest(dataset, FIELD, report=again)
+        assert "Somebody is suggesting labels on dataset" in told[0]
         assert suggest(dataset, FIELD).suggested == 60
 
 

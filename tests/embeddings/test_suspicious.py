@@ -20,7 +20,7 @@ from fiftyone_tator.embeddings.local import DescriptorEmbedder
 from fiftyone_tator.embeddings.neighbours import Neighbours
 from fiftyone_tator.embeddings.suspicious import VIEWS, find
 from fiftyone_tator.embeddings.vectors import VectorField
-from fiftyone_tator.sync.errors import InvalidOption
+from fiftyone_tator.sync.errors import Busy, InvalidOption
 from fiftyone_tator.sync.progress import Progress
 from fiftyone_tator.tests.embeddings.labelled import FIELD, blobs, flipped, labelled, names
 
@@ -377,6 +377,21 @@ def test_a_field_that_is_deleted_meanwhile_leaves_a_dataset_that_can_be_read() -
             find(dataset, FIELD, report=meddle)
         assert dataset[str(ids[3])].ground_truth is not None
         assert find(dataset, FIELD).findings[1].count == 2
+
+
+def test_of_two_who_look_at_once_one_is_told_to_wait() -> None:
+    vectors, truth = blobs(60)
+    with labelled(vectors, names(truth)) as (dataset, _):
+        told: list[str] = []
+
+        def again(progress: Progress) -> None:
+            if progress.stage == "Looking at samples":
+                with pytest.raises(Busy) as busy:
+                    find(dataset, FIELD)
+                told.append(str(busy.value))
+
+        find(dataset, FIELD, report=again)
+        assert "Somebody is finding suspicious labels on dataset" in told[0]
 
 
 def test_more_samples_than_may_be_compared_with_are_judged_nearly_as_well() -> None:
