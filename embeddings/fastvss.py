@@ -273,6 +273,10 @@ class FastVSS:
                 response = await self._http.send(following)
         except httpx.RequestError as error:
             raise _unreachable(call, error) from None
+        except httpx.InvalidURL:
+            raise ServiceAway(
+                f"{call} was redirected to what is no address. Use the address of the service that answers itself."
+            ) from None
         if response.next_request is not None:
             raise ServiceAway(
                 f"{call} was redirected {_MOST_REDIRECTS + 1} times, at last to {_bare(response.next_request.url)}. "

@@ -134,6 +134,25 @@ def test_name_and_password_go_along_where_the_service_redirects_to_itself(
     assert len({post.headers["authorization"] for post in fastvss.posts()}) == 1
 
 
+@pytest.mark.parametrize(
+    ("location", "why"),
+    [
+        ("mailto:ann", "redirected to what is no address"),
+        ("http:\\\\ann:pw@elsewhere", "redirected to what is no address"),
+        ("http://ann:pw@elsewhere:port/", "Invalid URL in location header"),
+        ("http://ann:pw@[elsewhere", "which nobody named as a service"),
+    ],
+)
+def test_a_redirect_to_what_is_no_address_is_told_in_words(location: str, why: str) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.url.host == "localhost"
+        return httpx.Response(307, headers={"Location": location})
+
+    with pytest.raises(ServiceAway, match=why) as raised:
+        talk("http://localhost:8000", FastVSS.health, transport=httpx.MockTransport(answer))
+    assert "pw" not in str(raised.value)
+
+
 def test_redirects_without_end_end(fastvss: FastVSSServer) -> None:
     fastvss.answer("/projects", status=307, headers={"Location": "/projects"}, times=99)
     with pytest.raises(ServiceAway, match=r"redirected 6 times, at last to http://.*/projects\."):
