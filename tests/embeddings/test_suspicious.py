@@ -1,52 +1,37 @@
 """What is worth a second look: how much of what is wrong is found, and how much of what is found is wrong."""
 
 import tracemalloc
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import cv2
 import fiftyone as fo
 import numpy as np
 import pytest
 from bson import ObjectId
-from PIL import Image
 
 from fiftyone_tator.embeddings.duplicates import Sketches, join, measure
-from fiftyone_tator.embeddings.embedder import Picture
 from fiftyone_tator.embeddings.errors import EmbeddingError, NoEmbeddings, NothingToEmbed
 from fiftyone_tator.embeddings.judging import FIELDS
-from fiftyone_tator.embeddings.local import DescriptorEmbedder
 from fiftyone_tator.embeddings.neighbours import Neighbours
 from fiftyone_tator.embeddings.suspicious import VIEWS, find
 from fiftyone_tator.embeddings.vectors import VectorField
 from fiftyone_tator.sync.errors import Busy, InvalidOption
 from fiftyone_tator.sync.progress import Progress
+from fiftyone_tator.tests.embeddings.judged import precision_and_recall, view
 from fiftyone_tator.tests.embeddings.labelled import FIELD, blobs, flipped, labelled, names
 
 WRONG, DUPLICATES, OUTLIERS = VIEWS
 
 
-def view(dataset: fo.Dataset, name: str) -> list[ObjectId]:
-    return [ObjectId(id) for id in dataset.load_saved_view(name).values("id")]
-
-
-def precision_and_recall(found: Sequence[ObjectId], ids: Sequence[ObjectId], wrong: np.ndarray) -> tuple[float, float]:
-    truth = {id for id, is_wrong in zip(ids, wrong, strict=True) if is_wrong}
-    hits = len(truth & set(found))
-    return hits / max(1, len(found)), hits / len(truth)
-
-
 @pytest.mark.parametrize(("spread", "at_least"), [(1.0, 0.85), (1.5, 0.65)])
-def test_wrong_labels_are_in_the_top_five_percent(spread: float, at_least: float, record_property: Any) -> None:
+def test_wrong_labels_are_in_the_top_five_percent(spread: float, at_least: float) -> None:
     vectors, truth = blobs(2_000, spread=spread)
     labels, wrong = flipped(truth)
     with labelled(vectors, names(labels)) as (dataset, ids):
         result = find(dataset, FIELD)
         found = view(dataset, WRONG)
         precision, recall = precision_and_recall(found, ids, wrong)
-        record_property("precision_at_5_percent", round(precision, 3))
-        record_property("recall_at_5_percent", round(recall, 3))
+        print(f"precision {precision:.3f}, recall {recall:.3f} among the worst 5 %")
         assert len(found) <= 100 and result.findings[0].count == len(found)
         assert precision > at_least and recall > at_least  # by chance: 0.05
         instead = dict(zip(*dataset.values(["id", "suspicion_label"]), strict=True))
@@ -62,79 +47,6 @@ def test_rare_classes_are_not_suspicious_because_they_are_rare() -> None:
         found = set(view(dataset, WRONG))
         rare = [id for id, label, bad in zip(ids, labels, wrong, strict=True) if label == 5 and not bad]
         assert len(rare) > 40 and len(found & set(rare)) < 0.1 * len(rare)
-
-
-@pytest.fixture(scope="module")
-def real_crops(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, str]]:
-    """What a person drew boxes around in the demo's pictures, and what they called it."""
-    from io import BytesIO
-
-    from fiftyone_tator.sandbox.annotators import BASELINE
-    from fiftyone_tator.sandbox.demo import build_demo
-
-    folder, content = tmp_path_factory.mktemp("crops"), build_demo()
-    pictures = {picture.name: Image.open(BytesIO(picture.data)).convert("RGB") for picture in content.pictures}
-    crops = []
-    for number, box in enumerate(content.localizations):
-        if box.dtype != "box" or box.version != BASELINE or box.media not in pictures:
-            continue
-        picture, place = pictures[box.media], box.geometry
-        left, top = place["x"] * picture.width, place["y"] * picture.height
-        edges = (left, top, left + place["width"] * picture.width, top + place["height"] * picture.height)
-        path = folder / f"{number}.jpg"
-        picture.crop(tuple(map(round, edges))).save(path, quality=90)
-        crops.append((path, str(box.attributes["Label"])))
-    return crops
-
-
-def described(paths: Sequence[Path]) -> np.ndarray:
-    with DescriptorEmbedder() as embedder:
-        parts = list(embedder.embed(Picture(str(path), str(path)) for path in paths))
-    assert not any(part.failed for part in parts)
-    return np.concatenate([part.vectors for part in parts])
-
-
-def test_wrong_labels_of_real_crops_are_in_the_top_five_percent(
-    real_crops: list[tuple[Path, str]], record_property: Any
-) -> None:
-    vectors = described([path for path, _ in real_crops])
-    labels, wrong = flipped(np.array([label for _, label in real_crops]))
-    with labelled(vectors, labels.tolist()) as (dataset, ids):
-        find(dataset, FIELD)
-        precision, recall = precision_and_recall(view(dataset, WRONG), ids, wrong)
-        record_property("precision_at_5_percent", round(precision, 3))
-        record_property("recall_at_5_percent", round(recall, 3))
-        assert precision > 0.7 and recall > 0.7  # by chance: 0.05
-
-
-def test_copies_and_noise_among_real_crops_are_found(
-    real_crops: list[tuple[Path, str]], tmp_path: Path, record_property: Any
-) -> None:
-    large = [(path, label) for path, label in real_crops if min(Image.open(path).size) >= 48]
-    copied = large[:: max(1, len(large) // 40)][:40]
-    extra = []
-    for number, (path, _) in enumerate(copied):
-        copy = tmp_path / f"copy_{number}.jpg"
-        Image.open(path).save(copy, quality=95)
-        extra.append(copy)
-    for number in range(4):
-        noise = np.random.default_rng(number).integers(0, 255, (48 + 8 * number, 64, 3), dtype=np.uint8)
-        cv2.imwrite(str(tmp_path / f"noise_{number}.png"), noise)
-        extra.append(tmp_path / f"noise_{number}.png")
-    paths = [path for path, _ in real_crops] + extra
-    labels = [label for _, label in real_crops] + [label for _, label in copied] + [real_crops[0][1]] * 4
-    with labelled(described(paths), labels) as (dataset, ids):
-        find(dataset, FIELD)
-        place = dict(zip(paths, ids, strict=True))
-        group = dict(zip(map(ObjectId, dataset.values("id")), dataset.values("duplicate_group"), strict=True))
-        pairs = [(place[path], place[copy]) for (path, _), copy in zip(copied, extra, strict=False)]
-        found = np.mean([group[one] is not None and group[one] == group[two] for one, two in pairs])
-        record_property("copies_found", round(float(found), 3))
-        assert found > 0.8
-        outliers = view(dataset, OUTLIERS)
-        # The only floating cell of all these pictures is one as well.
-        assert {place[path] for path in extra[40:]} <= set(outliers[:8])
-        assert len(outliers) < 0.05 * len(ids)
 
 
 def test_near_duplicates_stand_beside_each_other_and_those_with_different_labels_come_first() -> None:
