@@ -1,8 +1,8 @@
-"""How many wrong labels are among the worst 5 %: precision and recall, on easy and hard data, of two kinds of mistakes.
+"""How many wrong labels are among the worst 5 %: precision and recall, on easy and hard data and two kinds of mistakes.
 
-Labels are made wrong on purpose: any other one (uniform), or that of the most similar class (confusable). With 2 % wrong
-labels no more than 40 % of a full view can be wrong, and with 10 % it can hold no more than half of them; doubts below
-one half are not shown, so it may hold fewer. Nothing here depends on time.
+Labels are made wrong on purpose: any other one (uniform), or that of the most similar class (confusable).
+Where 2 % are wrong, no more than 40 % of a full view can be, and where 10 % are, it can hold no more than half of them;
+doubts below one half are not shown, so it may hold fewer. Nothing here depends on time.
 
     python benchmarks/suspicion_benchmark.py [--samples 2000] [--seeds 3]
 """

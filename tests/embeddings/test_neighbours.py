@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fiftyone_tator.embeddings import neighbours
-from fiftyone_tator.embeddings.neighbours import Neighbours, representatives
-from fiftyone_tator.embeddings.votes import LEAST, Calibration, count, share_of, weigh
+from fiftyone_tator.embeddings.neighbours import Neighbours, count_within, representatives
+from fiftyone_tator.embeddings.votes import LEAST, Calibration, Votes, count, share_of, weigh
 
 
 def cloud(many: int, dimensions: int = 16, seed: int = 0) -> np.ndarray:
@@ -49,6 +49,17 @@ def test_a_sample_is_not_its_own_neighbour_and_copies_can_be_left_out() -> None:
     without = index.nearest(None, 3, apart=1e-3)
     assert 9 not in without.indices[4] and 4 not in without.indices[9]
     assert 9 in index.nearest(vectors[4:5], 3, own=np.array([4]), apart=np.array([-1.0], np.float32)).indices
+
+
+def test_those_within_reach_are_counted_without_the_query_itself() -> None:
+    index = Neighbours(cloud(60))
+    others, queries = index.directions(cloud(500, seed=1)), index.directions(cloud(500, seed=1))
+    reach = np.full(500, 0.8, np.float32)
+    expected = (1 - queries @ others.T <= 0.8).sum(axis=1)
+    assert np.abs(count_within(queries, others, reach, np.full(500, -1)) - expected).max() <= 1
+    assert np.array_equal(
+        count_within(queries, others, reach, np.arange(500)) + 1, count_within(queries, others, reach, np.full(500, -1))
+    )
 
 
 def test_where_there_are_too_few_neighbours_the_rest_is_empty() -> None:
@@ -103,6 +114,29 @@ def test_confidence_is_how_often_it_was_right_and_never_certainty() -> None:
     assert (np.diff(confidence[np.argsort(shares)]) >= 0).all()
     always = Calibration.learn(half, np.zeros(9_000, np.int64)).confidences(votes)[0]
     assert 0.99 < always.max() < 1
+
+
+def crowded(around: np.ndarray) -> Votes:
+    """Votes for one label, all of one mind."""
+    zeros, shares = np.zeros(len(around), np.int64), np.ones(len(around), np.float32)
+    return Votes(zeros, zeros - 1, shares, 0 * shares, around=around.astype(np.float32))
+
+
+def test_confidence_is_left_alone_where_labels_are_as_frequent_as_around_labelled_samples() -> None:
+    chance = np.random.default_rng(0)
+    labelled, others = crowded(chance.normal(0.5, 0.1, 900)), crowded(chance.normal(0.5, 0.1, 900))
+    calibration = Calibration.learn(labelled, np.zeros(900, np.int64), others)
+    assert (calibration.likeness(others, others.first) == 1).all()
+
+
+def test_confidence_is_lowered_by_how_many_more_lie_where_labels_are_rare() -> None:
+    chance = np.random.default_rng(0)
+    # Of the others, 300 lie like labelled samples do, and 600 where hardly anybody has a label.
+    places = np.concatenate([chance.normal(0.5, 0.05, 300), chance.normal(0.05, 0.01, 600)])
+    others = crowded(places)
+    calibration = Calibration.learn(crowded(chance.normal(0.5, 0.05, 900)), np.zeros(900, np.int64), others)
+    like = calibration.likeness(others, others.first)
+    assert like[:300].mean() > 0.9 and like[300:].max() < 0.05
 
 
 def test_too_few_samples_leave_the_share_as_it_is() -> None:
