@@ -1,8 +1,8 @@
 """How long embedding takes beside the bare HTTP calls, in one run, against a service that answers at once.
 
 The bare calls send the same pictures in the same number to a call, as many at a time, ask for each job until it is
-done, and parse the answer, as fast as embedding does; the files are read, nothing else is done with them. Embedding does
-that, sends the probe with each call, checks what comes back, and stores the vectors in MongoDB. Both run in fresh
+done, and parse the answer, as fast as embedding does; the files are read, and nothing else is done with them. Embedding
+does that, sends the probe with each call, checks what comes back, and stores the vectors in MongoDB. Both run in fresh
 processes, one after the other, several times; what counts is the ratio of the medians. The service is the tests'
 stand-in in a process of its own.
 
