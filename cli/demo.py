@@ -128,11 +128,12 @@ def _run(options: argparse.Namespace, folder: Path) -> None:
         imported = _import(processes, project["id"])
         processes.wait_until(lambda: _answers(address), "the App")
         _tell(facts, imported, f"{address}/datasets/{imported['dataset']}")
+        if not options.exit:
+            processes.start("worker", [*_FIFTYONE, "delegated", "launch"])
         processes.start("embeddings", ["-m", "fiftyone_tator.cli.demo_embeddings", imported["dataset"]])
         processes.wait_until(lambda: processes.is_done("embeddings"), "the embeddings", seconds=600)
         print(_EMBEDDED, flush=True)
         if not options.exit:
-            processes.start("worker", [*_FIFTYONE, "delegated", "launch"])
             signal.pause()
 
 

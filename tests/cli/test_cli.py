@@ -56,6 +56,14 @@ def running(folder: Path, environment: dict[str, str], ports: list[str]) -> Iter
             process.send_signal(signal.SIGINT)
 
 
+def command(process: psutil.Process) -> str:
+    """A process's command; nothing if it ended."""
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""
+
+
 def test_the_demo_does_everything_and_ends_with_0(folder: Path, environment: dict[str, str], ports: list[str]) -> None:
     command = [*DEMO, "--exit", "--folder", str(folder), *ports]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -63,6 +71,7 @@ def test_the_demo_does_everything_and_ends_with_0(folder: Path, environment: dic
     imported = re.search(r"Imported +([\d,]+) (new|unchanged)", done.stdout)
     assert imported is not None and int(imported[1].replace(",", "")) >= 1_500
     assert re.search(rf"FiftyOne App +http://127\.0\.0\.1:{ports[1]}/datasets/tator_project_2", done.stdout)
+    assert "The map is there" in done.stdout
 
 
 def test_the_demo_serves_the_app_until_it_is_interrupted_and_leaves_nothing_running(
@@ -72,7 +81,7 @@ def test_the_demo_serves_the_app_until_it_is_interrupted_and_leaves_nothing_runn
     address = next(found[0] for line in running.stdout if (found := re.search(r"http\S+/datasets/\S+", line)))
     with urllib.request.urlopen(address) as answer:
         assert answer.status == 200
-    until(lambda: any("delegated" in " ".join(p.cmdline()) for p in psutil.Process(running.pid).children()), "a worker")
+    until(lambda: any("delegated" in command(child) for child in psutil.Process(running.pid).children()), "a worker")
     family = psutil.Process(running.pid).children(recursive=True)
     assert any("mongod" in process.name() for process in family)
     running.send_signal(signal.SIGINT)
