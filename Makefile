@@ -17,7 +17,8 @@ test: $(VENV)/.test-ready browser
 	@$(PY) -m mypy
 	@$(VENV)/bin/lint-imports
 ifeq ($(strip $(ARGS)),)
-	@$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	@$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --ignore tests/app
+	@$(PY) -m pytest tests/app
 else
 	@$(PY) -m pytest $(ARGS)
 endif

@@ -1,5 +1,6 @@
 """Processes that a command starts, waits for and, whatever happens, ends again."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -45,10 +46,12 @@ class Processes:
         self._logs = logs
         self.environment = {**os.environ, **environment}
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._others: list[psutil.Process] = []
 
     def __enter__(self) -> "Processes":
         """Makes the folder for logs."""
         self._logs.mkdir(parents=True, exist_ok=True)
+        self._others = _children()
         return self
 
     def __exit__(
@@ -57,6 +60,13 @@ class Processes:
         """Ends all processes and what they started, the last one first."""
         for _, process in reversed(self._running):
             end(process)
+        # One that was being started when somebody pressed Ctrl-C is not among those.
+        unknown = [child for child in _children() if child not in self._others]
+        for child in unknown:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.terminate()
+        for stubborn in psutil.wait_procs(unknown, timeout=_PATIENCE)[1]:
+            stubborn.kill()
 
     def start(self, name: str, arguments: Sequence[str]) -> Path:
         """Starts a Python program.
@@ -127,6 +137,11 @@ class Processes:
         lines = log.read_text(errors="replace").splitlines()
         told = [line for line in lines if line.startswith("Failed: ")] or lines[-5:]
         return "\n".join(told) + f"\nAll that it said is in {log}."
+
+
+def _children() -> list[psutil.Process]:
+    """What this process started, and what that started."""
+    return list(psutil.Process().children(recursive=True))
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:

@@ -158,6 +158,7 @@ def _prepare(vectors: VectorField, record: Record, *, anew: bool) -> tuple[Recor
         goes_on = vectors.goes_on_from()
         # The service may have moved, or be newer.
         vectors.declare(record)
+        vectors.go_on_from(goes_on)
         return record, goes_on
     if known is not None:
         count = vectors.count()

@@ -271,9 +271,14 @@ class ImportForm:
     def empty(self, label: str) -> None:
         """Takes out what is chosen already."""
         chips = self.cell(label).locator(".MuiChip-root")
-        while count := chips.count():
-            self.field(label).press("Backspace")
-            until(lambda count=count: chips.count() < count, "a choice to go")
+
+        def gone() -> bool:
+            # The App may draw the field anew just now, and not hear a key.
+            if chips.count():
+                self.field(label).press("Backspace")
+            return not chips.count()
+
+        until(gone, "the choices to go")
 
     def pick(self, label: str, *options: str) -> "ImportForm":
         for option in options:
