@@ -222,6 +222,7 @@ def _save(dataset: fo.Dataset, key: str, config: Any, reduced: Reduced, ids: Seq
         try:
             method.save_run_results(dataset, new, results, cache=False)
         except BaseException:
+            # Also when somebody stops it: a run without its points would be in the App's list.
             dataset.delete_brain_run(new)
             raise
         if dataset.has_brain_run(key):

@@ -131,6 +131,7 @@ def index(
             indexed = _build(dataset, field, unfinished, backend, config, {"metric": metric, **settings}, reading)
             lease.check()
         except BaseException as error:
+            # Also when somebody stops it: half an index must not stay. Each backend has errors of its own.
             _delete(dataset, unfinished)
             raise _reason(error, reading, backend, settings) from error
         with BOOKS:
@@ -220,6 +221,7 @@ class _Reading:
                     yield list(compress(ids, good)), vectors[good]
                 self._tracker.advance(len(ids))
         except Exception as error:
+            # Raised on, through a backend that may make another error of it; this keeps what it was.
             self.stopped_by = error
             raise
 
